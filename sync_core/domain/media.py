@@ -1,0 +1,136 @@
+"""References to media, and which of them may be read. Lexical: no file is looked at here."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import PurePosixPath
+from urllib.parse import urlsplit
+
+from sync_core.domain.errors import InputError, PathNotAllowed
+
+
+class MediaScheme(StrEnum):
+    FILE = "file"
+    S3 = "s3"
+    HTTPS = "https"
+
+
+_SELECTOR = re.compile(r"#a:(?P<stream>\d{1,3})(?:,ch:(?P<channel>\d{1,3}))?$|#ch:(?P<only_channel>\d{1,3})$")
+_SCHEME = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]*://")
+
+
+class InvalidMediaReference(InputError):
+    """Text that names no readable kind of media."""
+
+    code = "INVALID_MEDIA_REFERENCE"
+
+
+@dataclass(frozen=True, slots=True)
+class MediaRef:
+    """A file to read: where it is, and which audio in it.
+
+    `stream` counts audio streams from 0 (None: the first that is not commentary). `channel` counts channels from 0
+    (None: downmix).
+    """
+
+    scheme: MediaScheme
+    location: str
+    stream: int | None = None
+    channel: int | None = None
+
+    def __str__(self) -> str:
+        parts = [f"a:{self.stream}"] if self.stream is not None else []
+        parts += [f"ch:{self.channel}"] if self.channel is not None else []
+        return self.location + ("#" + ",".join(parts) if parts else "")
+
+
+def parse_media_ref(text: str) -> MediaRef:
+    """Read `path`, `s3://bucket/key` or `https://...`, with an optional `#a:1`, `#ch:0` or `#a:1,ch:0` behind it.
+
+    Raises
+    ------
+    InvalidMediaReference
+        If the text is empty, holds control characters, or names another scheme.
+
+    Examples
+    --------
+    >>> parse_media_ref("/mnt/data/dub.mov#a:1").stream
+    1
+    """
+    if not text.strip():
+        raise InvalidMediaReference("the path is missing")
+    if any(ord(c) < 32 or ord(c) == 127 for c in text):
+        raise InvalidMediaReference("the path holds control characters")
+    selector = _SELECTOR.search(text)
+    location = text[: selector.start()] if selector else text
+    stream = selector and selector["stream"]
+    channel = selector and (selector["channel"] or selector["only_channel"])
+    return MediaRef(
+        _scheme(location), location, int(stream) if stream else None, int(channel) if channel else None
+    )
+
+
+def _scheme(location: str) -> MediaScheme:
+    match = _SCHEME.match(location)
+    if not match:
+        return MediaScheme.FILE
+    name = match[0][:-3].lower()
+    if name == "s3":
+        parts = urlsplit(location)
+        if not parts.netloc or not parts.path.strip("/"):
+            raise InvalidMediaReference(f"{location} needs a bucket and a key, as in s3://bucket/key")
+        return MediaScheme.S3
+    if name == "https":
+        return MediaScheme.HTTPS
+    raise InvalidMediaReference(f"{name}:// is not a kind of media that is read here; use a path, s3:// or https://")
+
+
+@dataclass(frozen=True, slots=True)
+class MediaPolicy:
+    """Which media the service may read.
+
+    `roots` are absolute folders. `relative_to` is the folder that relative paths are taken against, or None where
+    relative paths mean nothing. `unrestricted` lifts the roots: the command line reads what its user may.
+    """
+
+    roots: tuple[str, ...] = ()
+    allowed_buckets: tuple[str, ...] = ()
+    https_enabled: bool = False
+    relative_to: str | None = None
+    unrestricted: bool = False
+
+    def check(self, ref: MediaRef) -> MediaRef:
+        """Return the reference with an absolute, normalised path, or refuse it.
+
+        Raises
+        ------
+        PathNotAllowed
+            If the path is lexically outside the roots, the bucket not allowed, or https off.
+        """
+        if ref.scheme is MediaScheme.FILE:
+            return MediaRef(ref.scheme, self._local(ref.location), ref.stream, ref.channel)
+        if ref.scheme is MediaScheme.S3 and urlsplit(ref.location).netloc not in self.allowed_buckets:
+            bucket = urlsplit(ref.location).netloc
+            raise PathNotAllowed(f"bucket {bucket} is not among the buckets that this service may read")
+        if ref.scheme is MediaScheme.HTTPS and not self.https_enabled:
+            raise PathNotAllowed(f"{ref.location}: reading over https is switched off on this service")
+        return ref
+
+    def _local(self, location: str) -> str:
+        if not posixpath.isabs(location):
+            if self.relative_to is None:
+                raise PathNotAllowed(f"{location} is relative; give an absolute path")
+            location = posixpath.join(self.relative_to, location)
+        path = posixpath.normpath(location)
+        if not self.unrestricted and not is_inside(path, self.roots):
+            raise PathNotAllowed(f"{path} is outside the media roots ({', '.join(self.roots) or 'none are set'})")
+        return path
+
+
+def is_inside(path: str, roots: Sequence[str]) -> bool:
+    """Tell whether a normalised absolute path lies in one of the folders; `/mnt/data2` is not in `/mnt/data`."""
+    return any(PurePosixPath(path).is_relative_to(posixpath.normpath(root)) for root in roots)

@@ -1,0 +1,51 @@
+"""The analysis methods and AI models by name, and how results call them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Method(StrEnum):
+    """A way to find candidates for the offset."""
+
+    MFCC = "mfcc"
+    ONSET = "onset"
+    SPECTRAL = "spectral"
+    AI = "ai"
+
+
+class AiModel(StrEnum):
+    """What the `ai` method embeds the audio with."""
+
+    WAV2VEC2 = "wav2vec2"
+    YAMNET = "yamnet"
+    SPECTRAL = "spectral"
+
+
+DEFAULT_METHODS = (Method.MFCC, Method.ONSET, Method.SPECTRAL)
+DEFAULT_AI_MODEL = AiModel.WAV2VEC2
+
+_LABELS = {Method.MFCC: "MFCC", Method.ONSET: "Onset", Method.SPECTRAL: "Spectral", Method.AI: "AI"}
+_MODEL_LABELS = {AiModel.WAV2VEC2: "Wav2Vec2", AiModel.YAMNET: "YAMNet", AiModel.SPECTRAL: "Spectral"}
+
+DESCRIPTIONS = {
+    Method.MFCC: "Cepstral shape of the spectrum; steady under level and tone changes.",
+    Method.ONSET: "Energy rises in a few bands; strong on effects and rhythmic music.",
+    Method.SPECTRAL: "Band-wise energy slopes over the whole spectrum; the most sensitive of the three.",
+    Method.AI: "Embeddings of a neural network; for dubs that share little but their content.",
+}
+
+
+def label(method: Method, model: AiModel | None = None) -> str:
+    """Name a method as results and the methods list show it.
+
+    Examples
+    --------
+    >>> label(Method.MFCC)
+    'MFCC'
+    >>> label(Method.AI, AiModel.WAV2VEC2)
+    'AI (Wav2Vec2)'
+    """
+    if method is Method.AI and model is not None:
+        return f"{_LABELS[method]} ({_MODEL_LABELS[model]})"
+    return _LABELS[method]
