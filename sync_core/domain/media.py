@@ -69,9 +69,7 @@ def parse_media_ref(text: str) -> MediaRef:
     location = text[: selector.start()] if selector else text
     stream = selector and selector["stream"]
     channel = selector and (selector["channel"] or selector["only_channel"])
-    return MediaRef(
-        _scheme(location), location, int(stream) if stream else None, int(channel) if channel else None
-    )
+    return MediaRef(_scheme(location), location, int(stream) if stream else None, int(channel) if channel else None)
 
 
 def _scheme(location: str) -> MediaScheme:

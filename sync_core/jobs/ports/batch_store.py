@@ -141,10 +141,10 @@ class BatchStore(Protocol):
         ...
 
     async def finish(self, lease: Lease, end: ItemEnd, *, now: datetime) -> Change:
-        """End an item: in one transaction the item ends, the counters move, the next item is claimed and noted on this
-        one, and the batch's last end changes its state and records the event.
+        """End an item in one transaction.
 
-        Repeating it with the same lease after an ambiguous commit returns the stored outcome.
+        The item ends, the counters move, the next item is claimed and noted on this one, and the batch's last end
+        changes its state and records the event. Repeating it with the same lease after an ambiguous commit returns the stored outcome.
 
         Raises
         ------
