@@ -1,0 +1,108 @@
+"""One side of a pair as the analysis sees it: mono samples and their log-mel energies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sync_core.analysis import mel
+
+ANALYSIS_RATE_HZ: Final = 16_000
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """A decoded recording.
+
+    Attributes
+    ----------
+    samples : [shape=(n,), float32]
+        Mono at `ANALYSIS_RATE_HZ`; may be a read-only memory map of a spool file.
+    start_seconds
+        Time of `samples[0]` after the file's time zero.
+    log_mel : [shape=(n_hops, mel.BANDS), float16, nepers]
+        Row k covers `samples[160 k : 160 k + 512]`; may be a memory map too.
+    non_finite_count
+        How many samples were NaN or infinite and are 0 now.
+    """
+
+    samples: NDArray[np.float32]
+    start_seconds: float
+    log_mel: NDArray[np.float16]
+    non_finite_count: int = 0
+
+    @property
+    def duration_seconds(self) -> float:
+        return self.samples.size / ANALYSIS_RATE_HZ
+
+
+class TrackBuilder:
+    """Takes samples as they are decoded, and computes the log-mel energies on the way.
+
+    With a spool path, samples and energies go to files (`spool` and `spool` + `.mel`) and memory stays flat; the caller
+    deletes both when the track is no longer used. Without one they are held in memory.
+
+    Examples
+    --------
+    >>> builder = TrackBuilder(start_seconds=0.0)
+    >>> builder.push(np.zeros(16_000, np.float32))
+    >>> builder.finish().duration_seconds
+    1.0
+    """
+
+    def __init__(self, start_seconds: float, spool: Path | None = None) -> None:
+        self._start_seconds = start_seconds
+        self._samples = _Sink(spool, np.dtype(np.float32))
+        self._energies = _Sink(spool and spool.with_name(spool.name + ".mel"), np.dtype(np.float16))
+        self._carry = np.zeros(0, np.float32)
+        self._non_finite_count = 0
+
+    def push(self, block: NDArray[np.float32]) -> None:
+        """Append a block of mono samples [shape=(n,), float32, any n] at `ANALYSIS_RATE_HZ`."""
+        block = self._finite(np.ascontiguousarray(block, np.float32).reshape(-1))
+        self._samples.write(block)
+        pending = np.concatenate([self._carry, block])
+        energies = mel.log_mel(pending)
+        self._energies.write(energies)
+        self._carry = pending[len(energies) * mel.HOP_SAMPLES :]
+
+    def finish(self) -> Track:
+        """Close the spool files and return the track."""
+        energies = self._energies.finish().reshape(-1, mel.BANDS)
+        return Track(self._samples.finish(), self._start_seconds, energies, self._non_finite_count)
+
+    def _finite(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
+        finite = np.isfinite(block)
+        if finite.all():
+            return block
+        self._non_finite_count += int(block.size - np.count_nonzero(finite))
+        return np.where(finite, block, np.float32(0.0))
+
+
+class _Sink:
+    """An array that grows at its end, in memory or in a file."""
+
+    def __init__(self, path: Path | None, dtype: np.dtype[np.float16] | np.dtype[np.float32]) -> None:
+        self._path = path
+        self._dtype = dtype
+        self._blocks: list[NDArray[np.floating]] = []
+        self._file: IO[bytes] | None = path.open("wb") if path else None
+        self._size = 0
+
+    def write(self, block: NDArray[np.floating]) -> None:
+        self._size += block.size
+        if self._file:
+            self._file.write(block.data)
+        else:
+            self._blocks.append(block.copy())
+
+    def finish(self) -> NDArray[np.floating]:
+        if self._file:
+            self._file.close()
+        if self._path and self._size:
+            return np.memmap(self._path, self._dtype, mode="r")
+        return np.concatenate([block.reshape(-1) for block in self._blocks] or [np.zeros(0, self._dtype)])
