@@ -148,18 +148,24 @@ class AttemptsExhausted(AnalysisError):
 
 
 class TransientError(SyncError):
-    """Trying again later may help."""
+    """Trying again later may help.
+
+    `blames_item`: whether an attempt that ended so counts against the item; trouble of the storage does not.
+    """
 
     code = "TRANSIENT"
     retryable = True
+    blames_item: ClassVar[bool] = True
 
 
 class Throttled(TransientError):
     code = "THROTTLED"
+    blames_item = False
 
 
 class StorageUnavailable(TransientError):
     code = "STORAGE_UNAVAILABLE"
+    blames_item = False
 
 
 class DecoderCrashed(TransientError):

@@ -144,7 +144,8 @@ class BatchStore(Protocol):
         """End an item in one transaction.
 
         The item ends, the counters move, the next item is claimed and noted on this one, and the batch's last end
-        changes its state and records the event. Repeating it with the same lease after an ambiguous commit returns the stored outcome.
+        changes its state and records the event. Repeating it with the same lease after an ambiguous commit returns
+        the stored outcome.
 
         Raises
         ------

@@ -47,9 +47,13 @@ class WorkQueue(Protocol):
         ...
 
     async def receive(
-        self, priority: Priority, *, visibility_seconds: float, wait_seconds: float = 0.0
+        self, priorities: Sequence[Priority], *, visibility_seconds: float, wait_seconds: float = 0.0
     ) -> Delivery | None:
-        """Receive one message and hide it for `visibility_seconds`; waits up to `wait_seconds` for one to arrive."""
+        """Receive one message and hide it for `visibility_seconds`.
+
+        The queues are tried in the order given; when all are empty, waits up to `wait_seconds` for a message to arrive
+        in any of them.
+        """
         ...
 
     async def extend(self, delivery: Delivery, *, visibility_seconds: float) -> None:
