@@ -130,6 +130,15 @@ class FrameCount:
 
 
 @dataclass(frozen=True, slots=True)
+class ChannelOffset:
+    """The offset of one channel of the dub against the master's mix; asked for with `channels: per_channel`."""
+
+    channel: str
+    offset_seconds: float | None
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
 class AnalysisResult:
     """The answer for one pair.
 
@@ -156,15 +165,6 @@ class AnalysisResult:
     compliance: None = None
     analysis_id: str | None = None
     channel_offsets: tuple[ChannelOffset, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ChannelOffset:
-    """The offset of one channel of the dub against the master's mix; asked for with `channels: per_channel`."""
-
-    channel: str
-    offset_seconds: float | None
-    confidence: float
 
 
 class AnalysisStage(StrEnum):

@@ -1,0 +1,274 @@
+"""Read an upload: the rows of a CSV file as item requests, or all that is wrong with it at once."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from sync_core.domain.batch import ItemRequest
+from sync_core.domain.errors import InputError, InputProblem, InvalidBatch, PathNotAllowed, TooLarge
+from sync_core.domain.media import MediaPolicy, MediaScheme, parse_media_ref
+from sync_core.domain.methods import DEFAULT_AI_MODEL, DEFAULT_METHODS, AiModel, Method
+
+csv.field_size_limit(sys.maxsize)  # the upload's size bounds a cell; a long one is reported with its line, not raised
+
+_T = TypeVar("_T")
+
+REQUIRED = ("master_file", "dub_file")
+OPTIONAL = ("methods", "ai_model", "description", "tags", "channels")
+_DELIMITERS = (",", ";", "\t")
+_CHANNELS = {"": False, "downmix": False, "per_channel": True}
+
+
+@dataclass(frozen=True, slots=True)
+class UploadLimits:
+    """What an upload may be at most."""
+
+    file_bytes: int = 10_000_000
+    rows: int = 50_000
+    cell_characters: int = 4_096
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedUpload:
+    """The rows of a good file, and the columns in it that mean nothing here."""
+
+    requests: tuple[ItemRequest, ...]
+    ignored_columns: tuple[str, ...]
+
+
+def parse_upload(content: bytes, *, limits: UploadLimits, policy: MediaPolicy) -> ParsedUpload:
+    """Turn an uploaded CSV into item requests, one per row and in its order.
+
+    UTF-8 with or without BOM, UTF-16 and cp1252 are read; comma, semicolon or tab; headers in any order and case;
+    quoted newlines; blank lines are skipped.
+
+    Raises
+    ------
+    TooLarge
+        If the file has too many bytes or rows.
+    InvalidBatch
+        If anything is wrong with it; `problems` holds every bad cell with its line and column.
+    """
+    if len(content) > limits.file_bytes:
+        raise TooLarge(f"The file has {len(content):,} bytes; the limit is {limits.file_bytes:,}. Split it.")
+    text = decode_text(content)
+    header, rows = _read_table(text)
+    if len(rows) > limits.rows:
+        raise TooLarge(f"The file has {len(rows):,} rows; the limit is {limits.rows:,}. Split it.")
+    reader = _RowReader(header, limits, policy)
+    requests = [reader.read(row) for row in rows]
+    if reader.problems:
+        bad = len({problem.line for problem in reader.problems})
+        raise InvalidBatch(
+            f"{bad} of {len(rows)} rows cannot be used; nothing was stored. Mend them and upload the file again.",
+            reader.problems,
+        )
+    ignored = tuple(name for name in header if name and name not in (*REQUIRED, *OPTIONAL))
+    return ParsedUpload(tuple(request for request in requests if request), ignored)
+
+
+def decode_text(content: bytes) -> str:
+    """Decode an upload by its byte order mark, else as UTF-8, UTF-16 without a mark, or cp1252.
+
+    Raises
+    ------
+    InvalidBatch
+        If it is empty, holds NUL characters, or is in none of these encodings.
+    """
+    for encoding in _plausible_encodings(content):
+        try:
+            text = content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        if "\0" in text:
+            raise InvalidBatch("The file holds NUL characters; it is not a CSV text file.")
+        if not text.strip():
+            raise InvalidBatch("The file is empty; it needs a header line and at least one row.")
+        return text
+    raise InvalidBatch("The file is in none of UTF-8, UTF-16 and Windows-1252; save it as UTF-8.")
+
+
+def _plausible_encodings(content: bytes) -> tuple[str, ...]:
+    if content.startswith(codecs.BOM_UTF8):
+        return ("utf-8-sig",)
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return ("utf-16",)
+    head = content[:64]
+    if head[1::2].count(0) > len(head) // 4:
+        return ("utf-16-le",)
+    if head[0::2].count(0) > len(head) // 4:
+        return ("utf-16-be",)
+    return ("utf-8", "cp1252")
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A record with the line it starts on; `broken` says why it could not be read."""
+
+    line: int
+    cells: tuple[str, ...]
+    broken: str | None = None
+
+
+def _read_table(text: str) -> tuple[tuple[str, ...], list[_Row]]:
+    """Split into header and rows by the delimiter under which the header has the required columns."""
+    for delimiter in _DELIMITERS:
+        records = _records(text, delimiter)
+        first = next(records, None)
+        names = tuple(cell.strip().lower() for cell in first.cells) if first else ()
+        if set(REQUIRED) <= set(names):
+            _refuse_repeated(names)
+            rows = list(records)
+            if not rows:
+                raise InvalidBatch("The file has a header but no rows.")
+            return names, rows
+    raise InvalidBatch(
+        f"The first line must name the columns {' and '.join(REQUIRED)}, separated by comma, semicolon or tab; "
+        f"it reads: {text.strip().splitlines()[0][:200]}"
+    )
+
+
+def _refuse_repeated(names: Sequence[str]) -> None:
+    repeated = sorted({name for name in names if name and names.count(name) > 1})
+    if repeated:
+        raise InvalidBatch(f"The header names these columns more than once: {', '.join(repeated)}.")
+
+
+def _records(text: str, delimiter: str) -> Iterator[_Row]:
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    while True:
+        line = reader.line_num + 1
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield _Row(line, (), f"the quotes in this row do not fit together ({error})")
+            continue
+        if any(cell.strip() for cell in cells):
+            yield _Row(line, tuple(cells))
+
+
+@dataclass(slots=True)
+class _RowReader:
+    """Turns rows into requests, and gathers what is wrong with them."""
+
+    header: tuple[str, ...]
+    limits: UploadLimits
+    policy: MediaPolicy
+    problems: list[InputProblem] = field(default_factory=list)
+
+    def read(self, row: _Row) -> ItemRequest | None:
+        before = len(self.problems)
+        cells = self._cells(row)
+        if cells is None:
+            return None
+
+        master = self._cell(row.line, cells, "master_file", self._path)
+        dub = self._cell(row.line, cells, "dub_file", self._path)
+        methods = self._cell(row.line, cells, "methods", parse_methods)
+        model = self._cell(row.line, cells, "ai_model", parse_ai_model)
+        per_channel = self._cell(row.line, cells, "channels", _parse_channels)
+        if len(self.problems) > before or master is None or dub is None or methods is None:
+            return None
+        return ItemRequest(
+            master_file=master,
+            dub_file=dub,
+            methods=methods,
+            ai_model=model or (DEFAULT_AI_MODEL if Method.AI in methods else None),
+            description=cells.get("description", ""),
+            tags=split_list(cells.get("tags", "")),
+            per_channel=bool(per_channel),
+        )
+
+    def _cells(self, row: _Row) -> dict[str, str] | None:
+        """Give the row's cells by column, or None with a problem noted where they don't fit the header."""
+        if row.broken:
+            self.problems.append(InputProblem(row.line, None, row.broken))
+            return None
+        surplus = [cell for cell in row.cells[len(self.header) :] if cell.strip()]
+        if surplus:
+            reason = (
+                f"the row has {len(row.cells)} cells but the header names {len(self.header)} columns; "
+                'put lists into quotes, as in "mfcc,onset"'
+            )
+            self.problems.append(InputProblem(row.line, None, reason))
+            return None
+        cells = {name: text.strip() for name, text in zip(self.header, row.cells, strict=False)}
+        longest = self.limits.cell_characters
+        too_long = [name for name, text in cells.items() if len(text) > longest]
+        for name in too_long:
+            reason = f"the cell has {len(cells[name]):,} characters; the limit is {longest:,}"
+            self.problems.append(InputProblem(row.line, name, reason))
+        return None if too_long else cells
+
+    def _cell(self, line: int, cells: dict[str, str], column: str, read: Callable[[str], _T]) -> _T | None:
+        try:
+            return read(cells.get(column, ""))
+        except (InputError, PathNotAllowed) as error:
+            self.problems.append(InputProblem(line, column, error.message))
+            return None
+
+    def _path(self, text: str) -> str:
+        return allowed_path(text, self.policy)
+
+
+def allowed_path(text: str, policy: MediaPolicy) -> str:
+    """Check a media reference; it stays as the user wrote it, but a relative path is made absolute.
+
+    Raises
+    ------
+    InvalidMediaReference, PathNotAllowed
+    """
+    ref = parse_media_ref(text)
+    checked = policy.check(ref)
+    return text if ref.location.startswith("/") or ref.scheme is not MediaScheme.FILE else str(checked)
+
+
+def parse_methods(text: str) -> tuple[Method, ...]:
+    """Read a comma-separated list of methods; empty means the three signal methods.
+
+    Raises
+    ------
+    InputError
+        If one is not known.
+    """
+    names = split_list(text.lower())
+    unknown = [name for name in names if name not in set(Method)]
+    if unknown:
+        raise InputError(f"unknown method {', '.join(unknown)}; known are {', '.join(Method)}")
+    return tuple(dict.fromkeys(Method(name) for name in names)) or DEFAULT_METHODS
+
+
+def parse_ai_model(text: str) -> AiModel | None:
+    """Read the name of an AI model; empty means none named.
+
+    Raises
+    ------
+    InputError
+        If it is not known.
+    """
+    name = text.strip().lower()
+    if not name:
+        return None
+    if name not in set(AiModel):
+        raise InputError(f"unknown ai_model {name}; known are {', '.join(AiModel)}")
+    return AiModel(name)
+
+
+def split_list(text: str) -> tuple[str, ...]:
+    """Split a cell that holds a list, at commas or semicolons; blanks are left out."""
+    parts = (part.strip() for part in text.replace(";", ",").split(","))
+    return tuple(part for part in parts if part)
+
+
+def _parse_channels(text: str) -> bool:
+    if text.lower() not in _CHANNELS:
+        raise InputError(f"unknown channels {text}; known are downmix and per_channel")
+    return _CHANNELS[text.lower()]

@@ -1,0 +1,287 @@
+"""Do one delivered item, from receipt to acknowledgement.
+
+The order of side effects is what makes a crash harmless::
+
+    begin (lease, fence) -> analyse, renewing -> report stored -> finish: one transaction -> next sent -> deleted
+          |                     |                     |                    |                   |
+    crash: message          crash: lease ends,    crash: as before,    crash: redelivered, the end is known,
+    comes again             a new attempt         an unused report     its recorded next message is sent again
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from sync_core.domain.batch import Change, ItemEnd, ItemProgress, ItemStatus
+from sync_core.domain.errors import (
+    AnalysisTimeout,
+    AttemptsExhausted,
+    LeaseLost,
+    StorageUnavailable,
+    SyncError,
+    Throttled,
+    TransientError,
+)
+from sync_core.domain.result import AnalysisResult, AnalysisStage, Progress
+from sync_core.domain.result_document import result_document
+from sync_core.jobs.ports.analyzer import AnalysisRequest, Analyzer
+from sync_core.jobs.ports.batch_store import BatchStore, Begun, NotBegun, Refusal
+from sync_core.jobs.ports.clock import Clock
+from sync_core.jobs.ports.report_store import ReportStore
+from sync_core.jobs.ports.work_queue import Delivery, WorkQueue
+from sync_core.jobs.start import messages_for
+
+log = logging.getLogger(__name__)
+
+
+class Outcome(StrEnum):
+    """What became of a delivery."""
+
+    SAVED = "saved"
+    """The item ended and the message is gone."""
+    REPEATED = "repeated"
+    """The item had ended before, or was never claimed; the message is gone."""
+    LATER = "later"
+    """The message becomes visible again after a back-off."""
+    LOST = "lost"
+    """Somebody else holds the item; nothing was written and nothing acknowledged."""
+    BUG = "bug"
+    """An error that nobody foresaw; the message becomes visible again."""
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptPolicy:
+    """How long and how often an item is tried.
+
+    `heartbeat_seconds` is how often lease and visibility are renewed, and so how soon a cancelled item stops.
+    """
+
+    lease_seconds: float = 60.0
+    heartbeat_seconds: float = 5.0
+    max_attempts: int = 3
+    timeout_seconds: float = 1800.0
+    first_backoff_seconds: float = 5.0
+
+    def backoff_seconds(self, attempt: int) -> float:
+        """Grow with the attempt: 5, 20, 80 s with the defaults."""
+        return float(self.first_backoff_seconds * 4 ** (max(attempt, 1) - 1))
+
+
+@dataclass(frozen=True, slots=True)
+class ItemProcessor:
+    """Use case: process one delivery. One instance serves all slots of a worker."""
+
+    worker_id: str
+    store: BatchStore
+    queue: WorkQueue
+    reports: ReportStore
+    analyzer: Analyzer
+    clock: Clock
+    policy: AttemptPolicy
+    on_progress: Callable[[Begun, Progress], None] = lambda _begun, _progress: None
+
+    async def process(self, delivery: Delivery) -> Outcome:
+        """Do the item, and dispose of the message by what became of it.
+
+        Cancelling the call (a shutdown) releases the item without counting the attempt.
+        """
+        message = delivery.message
+        attempt = await self.store.begin_attempt(
+            message.batch_id,
+            message.item_index,
+            worker_id=self.worker_id,
+            now=self.clock.now(),
+            lease_seconds=self.policy.lease_seconds,
+        )
+        if isinstance(attempt, NotBegun):
+            return await self._dispose(delivery, attempt)
+        work = _Attempt(self, delivery, attempt)
+        try:
+            return await work.run()
+        except asyncio.CancelledError:
+            await work.release(count_attempt=False, delay_seconds=0.0)
+            raise
+
+    async def _dispose(self, delivery: Delivery, refused: NotBegun) -> Outcome:
+        if refused.reason is Refusal.LEASED and refused.item and refused.item.lease_until:
+            left = (refused.item.lease_until - self.clock.now()).total_seconds()
+            await self.queue.extend(delivery, visibility_seconds=max(left, 0.0) + 1.0)
+            return Outcome.LATER
+        if refused.batch and refused.item and refused.item.next_item is not None:
+            await self.queue.send(messages_for(refused.batch, [refused.item.next_item]))
+        await self.queue.delete(delivery)
+        return Outcome.REPEATED
+
+
+class _Attempt:
+    """One attempt at one item, while its lease is held."""
+
+    def __init__(self, processor: ItemProcessor, delivery: Delivery, begun: Begun) -> None:
+        self.its = processor
+        self.delivery = delivery
+        self.begun = begun
+        self.lease = begun.lease
+        self.progress: Progress | None = None
+        self.batch_cancelled = False
+
+    @property
+    def fields(self) -> dict[str, object]:
+        """Give the fields that every log line about this attempt carries."""
+        item = self.begun.item
+        return {"batch_id": item.batch_id, "item_id": item.item_id, "attempt": item.attempt}
+
+    async def run(self) -> Outcome:
+        try:
+            end = await self._end()
+            return await self._save(end)
+        except LeaseLost as error:
+            log.warning("lease lost: %s", error, extra=self.fields)
+            return Outcome.LOST
+        except TransientError as error:
+            log.warning("will be tried again: %s", error, extra=self.fields)
+            await self.release(count_attempt=error.blames_item)
+            return Outcome.LATER
+        except Exception:
+            log.exception("a bug, not the item's fault as far as is known", extra=self.fields)
+            await self.release(count_attempt=True)
+            return Outcome.BUG
+
+    async def _end(self) -> ItemEnd:
+        """Analyse, and say how the item ends. Errors that another attempt may mend are raised."""
+        item, policy = self.begun.item, self.its.policy
+        if item.attempt > policy.max_attempts:
+            return _failed(
+                AttemptsExhausted(
+                    f"The item was begun {policy.max_attempts} times, and each time the worker died or lost it. "
+                    f"Look for damage in {item.request.master_file} and {item.request.dub_file}."
+                )
+            )
+        try:
+            result = await self._analyse_with_heartbeat()
+        except LeaseLost:
+            raise
+        except TransientError as error:
+            if error.blames_item and item.attempt >= policy.max_attempts:
+                return _failed(error)
+            raise
+        except SyncError as error:
+            return _failed(error)
+        if result is None:
+            return ItemEnd(ItemStatus.CANCELLED)
+        return await self._completed(replace(result, analysis_id=item.analysis_id))
+
+    async def _analyse_with_heartbeat(self) -> AnalysisResult | None:
+        """Run the analysis while the lease is renewed beside it; None if the batch was cancelled meanwhile."""
+        analysis = asyncio.create_task(self._analyse())
+        heartbeat = asyncio.create_task(self._renew_until_cancelled())
+        try:
+            await asyncio.wait((analysis, heartbeat), return_when=asyncio.FIRST_COMPLETED)
+            if analysis.done():
+                return analysis.result()
+            heartbeat.result()
+            return None
+        finally:
+            await _stop(analysis, heartbeat)
+
+    async def _analyse(self) -> AnalysisResult:
+        request, limit = self.begun.item.request, self.its.policy.timeout_seconds
+        asked = AnalysisRequest(
+            request.master_file, request.dub_file, request.methods, request.ai_model, request.per_channel
+        )
+        try:
+            async with asyncio.timeout(limit):
+                return await self.its.analyzer.analyze(asked, self._note)
+        except TimeoutError:
+            raise AnalysisTimeout(
+                f"The analysis of {request.dub_file} took longer than {limit:g} s; "
+                "raise SYNC_ANALYSIS_TIMEOUT_SECONDS if the files are that long."
+            ) from None
+
+    def _note(self, progress: Progress) -> None:
+        self.progress = progress
+        self.its.on_progress(self.begun, progress)
+
+    async def _renew_until_cancelled(self) -> None:
+        """Renew lease and visibility; returns when the batch is cancelled, raises when the lease is lost.
+
+        Storage trouble is endured as long as the lease lasts: after that somebody else may hold the item.
+        """
+        its, policy = self.its, self.its.policy
+        while not self.batch_cancelled:
+            await its.clock.sleep(policy.heartbeat_seconds)
+            try:
+                self.lease, self.batch_cancelled = await its.store.renew(
+                    self.lease, now=its.clock.now(), lease_seconds=policy.lease_seconds, progress=self._item_progress()
+                )
+                await its.queue.extend(self.delivery, visibility_seconds=policy.lease_seconds)
+            except TransientError as error:
+                log.warning("heartbeat failed: %s", error, extra=self.fields)
+                if its.clock.now() >= self.lease.until:
+                    raise LeaseLost(
+                        f"The lease of {self.begun.item.item_id} ran out while it could not be renewed."
+                    ) from error
+
+    def _item_progress(self) -> ItemProgress | None:
+        if self.progress is None:
+            return None
+        return ItemProgress(self.progress.stage.value, round(100 * self.progress.fraction, 1))
+
+    async def _completed(self, result: AnalysisResult) -> ItemEnd:
+        """Store the report under a name that no other attempt uses, and make the end that points to it."""
+        item = self.begun.item
+        self._note(Progress(AnalysisStage.REPORTING, 1.0))
+        document = result_document(result)
+        key = f"{_report_prefix(item.batch_id, item.item_id)}{self.lease.fence}.json"
+        report = {"batch_id": item.batch_id, "item_id": item.item_id, "attempt": item.attempt, "result": document}
+        await self.its.reports.put(key, json.dumps(report, indent=1).encode())
+        confidence = result.confidence if result.offset_seconds is not None else None
+        return ItemEnd(ItemStatus.COMPLETED, document, confidence, report_key=key)
+
+    async def _save(self, end: ItemEnd) -> Outcome:
+        its, item = self.its, self.begun.item
+        change = await self._finish(end)
+        if self.lease.fence > 1:
+            await its.reports.discard(_report_prefix(item.batch_id, item.item_id), keep=end.report_key)
+        await its.queue.send(messages_for(change.batch, change.claimed))
+        await its.queue.delete(self.delivery)
+        log.info("item %s", end.status, extra={**self.fields, "error_code": end.error_code})
+        return Outcome.SAVED
+
+    async def _finish(self, end: ItemEnd) -> Change:
+        """Store the end; an ambiguous commit is repeated, which the fence makes harmless."""
+        its = self.its
+        for pause in (0.1, 0.4, 1.6):
+            try:
+                return await its.store.finish(self.lease, end, now=its.clock.now())
+            except (StorageUnavailable, Throttled) as error:
+                log.warning("the end could not be stored yet: %s", error, extra=self.fields)
+                await its.clock.sleep(pause)
+        return await its.store.finish(self.lease, end, now=its.clock.now())
+
+    async def release(self, *, count_attempt: bool, delay_seconds: float | None = None) -> None:
+        """Give the item back; its message becomes visible after the back-off. Failing at that only costs time."""
+        delay = self.its.policy.backoff_seconds(self.begun.item.attempt) if delay_seconds is None else delay_seconds
+        try:
+            await self.its.store.release(self.lease, now=self.its.clock.now(), count_attempt=count_attempt)
+            await self.its.queue.extend(self.delivery, visibility_seconds=delay)
+        except (LeaseLost, TransientError) as error:
+            log.warning("could not release, the lease will run out: %s", error, extra=self.fields)
+
+
+def _failed(error: SyncError) -> ItemEnd:
+    return ItemEnd(ItemStatus.FAILED, error=error.message, error_code=error.code)
+
+
+def _report_prefix(batch_id: str, item_id: str) -> str:
+    return f"{batch_id}/{item_id}-"
+
+
+async def _stop(*tasks: asyncio.Task[AnalysisResult] | asyncio.Task[None]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,89 @@
+"""Start and cancel batches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sync_core.domain.batch import Batch, StartOptions
+from sync_core.domain.errors import WrongState
+from sync_core.jobs.ports.batch_store import BatchStore
+from sync_core.jobs.ports.clock import Clock
+from sync_core.jobs.ports.idempotency_keys import IdempotencyKeys
+from sync_core.jobs.ports.work_queue import Message, WorkQueue
+
+
+def messages_for(batch: Batch, claimed: Sequence[int]) -> list[Message]:
+    """Make the messages that dispatch the claimed items of a batch."""
+    return [Message(batch.batch_id, index, batch.priority) for index in claimed]
+
+
+@dataclass(frozen=True, slots=True)
+class StartBatch:
+    """Use case: move a batch to processing and dispatch its first window.
+
+    A crash between the two is healed by the sweeper, which sends claimed but unleased items again.
+    """
+
+    store: BatchStore
+    queue: WorkQueue
+    keys: IdempotencyKeys
+    clock: Clock
+
+    async def start(
+        self,
+        batch_id: str,
+        options: StartOptions,
+        *,
+        idempotency_key: str | None = None,
+        fingerprint: str = "",
+        repeatable: bool = False,
+    ) -> Batch:
+        """Start the batch; with an idempotency key, or where `repeatable`, a repeated start is no error.
+
+        Raises
+        ------
+        NotFound
+            If there is no such batch.
+        WrongState
+            If it was started or cancelled before.
+        IdempotencyConflict
+            If the key came with other content before.
+        """
+        repeated = repeatable or await self._is_repeated(batch_id, idempotency_key, fingerprint)
+        try:
+            change = await self.store.start(batch_id, options, self.clock.now())
+        except WrongState:
+            if not repeated:
+                raise
+            return await self.store.get(batch_id)
+        await self.queue.send(messages_for(change.batch, change.claimed))
+        return change.batch
+
+    async def _is_repeated(self, batch_id: str, key: str | None, fingerprint: str) -> bool:
+        if not key:
+            return False
+        now = self.clock.now()
+        first = f"{batch_id}@{now.timestamp()}"
+        bound = await self.keys.claim(f"start/{batch_id}/{key}", fingerprint=fingerprint, resource_id=first, now=now)
+        return bound != first
+
+
+@dataclass(frozen=True, slots=True)
+class CancelBatch:
+    """Use case: cancel a batch at once; what runs stops within one heartbeat."""
+
+    store: BatchStore
+    clock: Clock
+
+    async def cancel(self, batch_id: str) -> Batch:
+        """Cancel, or leave a cancelled batch as it is.
+
+        Raises
+        ------
+        NotFound
+            If there is no such batch.
+        WrongState
+            If it has completed or failed.
+        """
+        return (await self.store.cancel(batch_id, self.clock.now())).batch

@@ -1,0 +1,91 @@
+"""Check the address that a webhook is to be sent to, when it is given."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from sync_core.domain.errors import InputError
+
+_MAX_CHARACTERS = 2048
+_RESOLVE_SECONDS = 2.0
+
+
+class InvalidWebhook(InputError):
+    """An address that no webhook will be sent to."""
+
+    code = "INVALID_WEBHOOK"
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookAddresses:
+    """Which addresses are accepted; `allow_private` lets receivers on the own network pass."""
+
+    allow_private: bool = False
+
+    async def check(self, url: str | None) -> str | None:
+        """Return the address, or None where none was given.
+
+        A name that does not resolve now is accepted: it may later.
+
+        Raises
+        ------
+        InvalidWebhook
+            If the syntax is bad, or it leads to a private, loopback, link-local or otherwise not global address.
+        """
+        if not url:
+            return None
+        host, port = _host_and_port(url)
+        if self.allow_private:
+            return url
+        for address in await _addresses(host, port):
+            if not _is_global(address):
+                raise InvalidWebhook(
+                    f"The webhook address {url} leads to {address}, which is not on the public internet. "
+                    "Set SYNC_WEBHOOK_ALLOW_PRIVATE=true to allow receivers on the own network."
+                )
+        return url
+
+
+def _host_and_port(url: str) -> tuple[str, int]:
+    """Take host and port out of an http(s) address.
+
+    Raises
+    ------
+    InvalidWebhook
+        If it is no such address, or carries a user name.
+    """
+    if len(url) > _MAX_CHARACTERS or not url.isprintable() or " " in url:
+        raise InvalidWebhook("The webhook address is too long, or holds blanks or control characters.")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise InvalidWebhook(f"The webhook address {url} is not a valid URL: {error}.") from error
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise InvalidWebhook(f"The webhook address {url} must start with https:// or http:// and name a host.")
+    if parts.username is not None or parts.password is not None:
+        raise InvalidWebhook("The webhook address must not carry a user name or password.")
+    return parts.hostname, port or (443 if parts.scheme == "https" else 80)
+
+
+async def _addresses(host: str, port: int) -> list[str]:
+    """Resolve as a client would, decimal and octal forms included; nothing where the name is unknown or slow."""
+    lookup = asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    try:
+        found = await asyncio.wait_for(lookup, _RESOLVE_SECONDS)
+    except (OSError, TimeoutError, UnicodeError):
+        return []
+    return [str(entry[4][0]).partition("%")[0] for entry in found]
+
+
+def _is_global(text: str) -> bool:
+    address = ipaddress.ip_address(text)
+    if isinstance(address, ipaddress.IPv6Address):
+        mapped = address.ipv4_mapped or address.sixtofour
+        if mapped is not None:
+            return _is_global(str(mapped))
+    return address.is_global and not address.is_multicast

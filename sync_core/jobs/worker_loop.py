@@ -1,0 +1,181 @@
+"""Keep a worker's slots busy: receive when a slot is free, never more; stop in an orderly way."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+
+from sync_core.domain.batch import Priority
+from sync_core.domain.errors import TransientError
+from sync_core.domain.worker import WorkerInfo
+from sync_core.jobs.ports.clock import Clock
+from sync_core.jobs.ports.work_queue import Delivery, WorkQueue
+from sync_core.jobs.ports.worker_registry import WorkerRegistry
+from sync_core.jobs.process import ItemProcessor, Outcome
+from sync_core.jobs.sweep import Sweeper
+
+log = logging.getLogger(__name__)
+
+_ROTATION = (Priority.HIGH, Priority.NORMAL, Priority.HIGH, Priority.LOW, Priority.HIGH, Priority.NORMAL, Priority.HIGH)
+
+
+def rotation() -> Iterator[tuple[Priority, ...]]:
+    """Give orders in which to try the queues, for ever: high comes first 4 times in 7, normal twice, low once.
+
+    So high is preferred and low never starves.
+    """
+    for first in itertools.cycle(_ROTATION):
+        yield (first, *(priority for priority in Priority if priority is not first))
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerPolicy:
+    """How a worker runs.
+
+    After `bugs_in_a_row` unforeseen errors on different items it stops itself, instead of emptying the queue into the
+    dead letters.
+    """
+
+    slots: int = 1
+    poll_seconds: float = 1.0
+    announce_seconds: float = 5.0
+    sweep_seconds: float = 15.0
+    grace_seconds: float = 20.0
+    bugs_in_a_row: int = 5
+    storage_pause_seconds: float = 2.0
+
+
+class WorkerBroken(Exception):
+    """Several items in a row met unforeseen errors: the fault is likely the worker's."""
+
+
+@dataclass
+class WorkerLoop:
+    """One worker: receives, processes, announces itself, sweeps, and stops when told to."""
+
+    info: WorkerInfo
+    queue: WorkQueue
+    registry: WorkerRegistry
+    processor: ItemProcessor
+    sweeper: Sweeper
+    clock: Clock
+    policy: WorkerPolicy
+    _stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    _running: set[asyncio.Task[None]] = field(default_factory=set)
+    _bugged: set[tuple[str, int]] = field(default_factory=set)
+
+    def stop(self) -> None:
+        """Take no new item; what runs may finish within the grace time and is released after it."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Work until `stop`.
+
+        Raises
+        ------
+        WorkerBroken
+            After too many unforeseen errors in a row on different items.
+        """
+        async with self._background(self._announce, self._sweep):
+            try:
+                await self._receive_until_stopped()
+            finally:
+                await self._drain()
+        await self.registry.withdraw(self.info.worker_id)
+        if self._is_broken:
+            raise WorkerBroken(f"{len(self._bugged)} items in a row met unforeseen errors; see the log for each.")
+
+    @property
+    def _is_broken(self) -> bool:
+        return len(self._bugged) >= self.policy.bugs_in_a_row
+
+    async def _receive_until_stopped(self) -> None:
+        orders = rotation()
+        while await self._slot_is_free():
+            delivery = await self._receive(next(orders))
+            if delivery is None:
+                continue
+            if self._stopping.is_set():  # arrived during the last poll: it is somebody else's now
+                await self.queue.extend(delivery, visibility_seconds=0.0)
+                return
+            task = asyncio.create_task(self._process(delivery))
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+
+    async def _slot_is_free(self) -> bool:
+        """Wait until a slot is free; False once the worker is to stop."""
+        if len(self._running) >= self.policy.slots:
+            stopping = asyncio.create_task(self._stopping.wait())
+            await asyncio.wait({*self._running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            stopping.cancel()
+        return not self._stopping.is_set()
+
+    async def _receive(self, order: tuple[Priority, ...]) -> Delivery | None:
+        lease = self.processor.policy.lease_seconds
+        try:
+            return await self.queue.receive(order, visibility_seconds=lease, wait_seconds=self.policy.poll_seconds)
+        except TransientError as error:
+            log.warning("cannot receive: %s", error)
+            await self.clock.sleep(self.policy.storage_pause_seconds)
+            return None
+
+    async def _process(self, delivery: Delivery) -> None:
+        """Process one delivery; whatever it raises, its message comes back by itself."""
+        try:
+            outcome = await self.processor.process(delivery)
+        except TransientError as error:
+            log.warning("left to its visibility timeout: %s", error)
+            return
+        except Exception:
+            log.exception("a bug while processing %s", delivery.message)
+            outcome = Outcome.BUG
+        self._note_bugs(delivery, outcome)
+
+    def _note_bugs(self, delivery: Delivery, outcome: Outcome) -> None:
+        if outcome is Outcome.SAVED:
+            self._bugged.clear()
+        if outcome is Outcome.BUG:
+            self._bugged.add((delivery.message.batch_id, delivery.message.item_index))
+        if self._is_broken:
+            self.stop()
+
+    async def _drain(self) -> None:
+        """Let the running items finish within the grace time, then release them."""
+        if self._running:
+            await asyncio.wait(self._running, timeout=self.policy.grace_seconds)
+        left = list(self._running)
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+
+    async def _announce(self) -> None:
+        period = self.policy.announce_seconds
+        await self.registry.announce(replace(self.info, seen_at=self.clock.now()), ttl_seconds=3 * period)
+        await self.clock.sleep(period)
+
+    async def _sweep(self) -> None:
+        await self.sweeper.sweep()
+        await self.clock.sleep(self.policy.sweep_seconds)
+
+    @asynccontextmanager
+    async def _background(self, *duties: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+        tasks = [asyncio.create_task(self._for_ever(duty)) for duty in duties]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _for_ever(self, duty: Callable[[], Awaitable[None]]) -> None:
+        """Repeat a duty; an error in one round must not end the rounds after it."""
+        while True:
+            try:
+                await duty()
+            except Exception:
+                log.exception("a background duty failed and will be tried again")
+                await self.clock.sleep(self.policy.storage_pause_seconds)
