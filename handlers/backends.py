@@ -1,0 +1,17 @@
+"""Open the back end that the settings name."""
+
+from __future__ import annotations
+
+from handlers.settings import CommonSettings
+from sync_core.backends.embedded.open import EmbeddedBackend, open_backend
+
+
+def open_configured(settings: CommonSettings) -> EmbeddedBackend:
+    """Open the back end; the caller closes it.
+
+    Raises
+    ------
+    ConfigurationError
+        If it cannot be opened.
+    """
+    return open_backend(settings.data_dir, max_receives=settings.max_receives)

@@ -1,0 +1,132 @@
+"""What each process can be told through its environment: one frozen class per process, read once at the entry point."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, Self, TypeVar
+
+from pydantic import Field, PositiveFloat, PositiveInt, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from sync_core.domain.errors import ConfigurationError
+from sync_core.domain.media import MediaPolicy
+from sync_core.jobs.csv_rows import UploadLimits
+from sync_core.jobs.process import AttemptPolicy
+from sync_core.jobs.worker_loop import WorkerPolicy
+
+_Settings = TypeVar("_Settings", bound="CommonSettings")
+
+
+class CommonSettings(BaseSettings):
+    """What the API and the workers share."""
+
+    model_config = SettingsConfigDict(env_prefix="SYNC_", frozen=True, extra="ignore")
+
+    backend: Annotated[Literal["embedded"], Field(description="Where batches, queue and reports live.")] = "embedded"
+    data_dir: Annotated[Path, Field(description="Folder of the embedded back end.")] = Path(".sync-analyzer")
+    media_roots: Annotated[tuple[Path, ...], Field(description="JSON list of the folders that media may lie in.")] = (
+        Field(default_factory=lambda: (Path("/mnt/data"), Path.cwd()))
+    )
+    max_receives: Annotated[
+        PositiveInt,
+        Field(description="Receipts of a message before it counts as dead; three times the attempts or more."),
+    ] = 12
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], Field(description="Least level logged.")] = (
+        "INFO"
+    )
+    log_format: Annotated[Literal["text", "json"], Field(description="Form of log lines.")] = "text"
+
+    @field_validator("media_roots")
+    @classmethod
+    def _absolute(cls, roots: tuple[Path, ...]) -> tuple[Path, ...]:
+        for root in roots:
+            if not root.is_absolute():
+                raise ValueError(f"{root} must be an absolute path")
+        return roots
+
+    @property
+    def media_policy(self) -> MediaPolicy:
+        """The media that may be read; relative paths are taken against the working directory."""
+        return MediaPolicy(roots=tuple(map(str, self.media_roots)), relative_to=str(Path.cwd()))
+
+
+class ApiSettings(CommonSettings):
+    """What the API can be told."""
+
+    upload_max_bytes: Annotated[PositiveInt, Field(description="Largest upload.")] = 10_000_000
+    upload_max_rows: Annotated[PositiveInt, Field(description="Most rows in one upload.")] = 50_000
+    upload_max_cell_characters: Annotated[PositiveInt, Field(description="Longest cell in an upload.")] = 4_096
+    wait_max_seconds: Annotated[PositiveFloat, Field(description="Longest `wait_seconds` of a one-pair analysis.")] = (
+        300.0
+    )
+    webhook_allow_private: Annotated[bool, Field(description="Accept webhook receivers on the own network.")] = False
+
+    @property
+    def upload_limits(self) -> UploadLimits:
+        """The limits of an upload."""
+        return UploadLimits(self.upload_max_bytes, self.upload_max_rows, self.upload_max_cell_characters)
+
+
+class WorkerSettings(CommonSettings):
+    """What a worker can be told."""
+
+    slots: Annotated[int, Field(ge=1, le=64, description="Items that one worker does at once.")] = 2
+    lease_seconds: Annotated[PositiveFloat, Field(description="How long a silent worker keeps its item.")] = 60.0
+    heartbeat_seconds: Annotated[
+        PositiveFloat, Field(description="How often leases are renewed; how soon a cancelled item stops.")
+    ] = 5.0
+    max_attempts: Annotated[PositiveInt, Field(description="Attempts at an item before it fails.")] = 3
+    analysis_timeout_seconds: Annotated[PositiveFloat, Field(description="Longest time for one item.")] = 1800.0
+    stall_timeout_seconds: Annotated[
+        PositiveFloat, Field(description="Longest silence of a child process before it is ended.")
+    ] = 60.0
+    grace_seconds: Annotated[
+        PositiveFloat, Field(description="Time that running items get to finish at a shutdown.")
+    ] = 20.0
+    tolerance_seconds: Annotated[
+        PositiveFloat | None, Field(description="Largest offset that counts as in sync; unset, one video frame.")
+    ] = None
+
+    @property
+    def attempt_policy(self) -> AttemptPolicy:
+        """How long and how often an item is tried."""
+        return AttemptPolicy(
+            lease_seconds=self.lease_seconds,
+            heartbeat_seconds=min(self.heartbeat_seconds, self.lease_seconds / 3),
+            max_attempts=self.max_attempts,
+            timeout_seconds=self.analysis_timeout_seconds,
+        )
+
+    @property
+    def worker_policy(self) -> WorkerPolicy:
+        """How the worker runs."""
+        return WorkerPolicy(slots=self.slots, grace_seconds=self.grace_seconds)
+
+    @model_validator(mode="after")
+    def _outlast_attempts(self) -> Self:
+        if self.max_receives < 3 * self.max_attempts:
+            raise ValueError("SYNC_MAX_RECEIVES must be at least three times SYNC_MAX_ATTEMPTS")
+        return self
+
+
+def read_settings(kind: type[_Settings], **overrides: object) -> _Settings:
+    """Read one process's settings from its environment; an override that is None leaves the environment's value.
+
+    Raises
+    ------
+    ConfigurationError
+        If a setting cannot be used; the message names each variable and what is wrong with it.
+    """
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        return kind(**given)  # type: ignore[arg-type]
+    except (ValidationError, ValueError) as error:
+        raise ConfigurationError(f"These settings cannot be used: {_explain(error)}") from error
+
+
+def _explain(error: Exception) -> str:
+    if not isinstance(error, ValidationError):
+        return str(error)
+    return "; ".join(
+        f"SYNC_{'_'.join(map(str, problem['loc'])).upper()}: {problem['msg']}" for problem in error.errors()
+    )

@@ -1,0 +1,5 @@
+"""The version that runs, from the installed package."""
+
+from importlib.metadata import version
+
+VERSION = version("sync-analyzer")

@@ -1,0 +1,112 @@
+"""A worker process: the pipeline and the back end, wired into the worker loop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import signal
+import socket
+from datetime import UTC, datetime
+
+from handlers.backends import open_configured
+from handlers.logs import set_up_logging
+from handlers.settings import WorkerSettings, read_settings
+from handlers.version import VERSION
+from sync_core.backends.embedded.open import EmbeddedBackend
+from sync_core.domain.result import Progress
+from sync_core.domain.worker import WorkerInfo
+from sync_core.jobs.ports.analyzer import Analyzer
+from sync_core.jobs.ports.batch_store import Begun
+from sync_core.jobs.ports.clock import SystemClock
+from sync_core.jobs.process import ItemProcessor
+from sync_core.jobs.sweep import Sweeper
+from sync_core.jobs.worker_loop import WorkerLoop
+
+log = logging.getLogger(__name__)
+
+
+def build_worker(settings: WorkerSettings, backend: EmbeddedBackend, analyzer: Analyzer) -> WorkerLoop:
+    """Wire one worker; nothing runs before its `run`."""
+    clock = SystemClock()
+    info = _describe(settings, analyzer)
+    processor = ItemProcessor(
+        worker_id=info.worker_id,
+        store=backend.store,
+        queue=backend.queue,
+        reports=backend.reports,
+        analyzer=analyzer,
+        clock=clock,
+        policy=settings.attempt_policy,
+        on_progress=_log_progress,
+    )
+    sweeper = Sweeper(backend.store, backend.queue, clock)
+    return WorkerLoop(info, backend.queue, backend.registry, processor, sweeper, clock, settings.worker_policy)
+
+
+async def run_worker(settings: WorkerSettings, backend: EmbeddedBackend, analyzer: Analyzer) -> None:
+    """Work until SIGTERM or SIGINT, then finish or release what runs.
+
+    Raises
+    ------
+    WorkerBroken
+        If too many items in a row met unforeseen errors.
+    """
+    worker = build_worker(settings, backend, analyzer)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, worker.stop)
+    log.info("worker %s takes up to %d items at once", worker.info.worker_id, settings.slots)
+    try:
+        await worker.run()
+    finally:
+        await analyzer.close()
+        await backend.close()
+        log.info("worker %s has ended", worker.info.worker_id)
+
+
+def main(slots: int | None = None) -> None:
+    """Run a worker as the settings say."""
+    from sync_core.pipeline.analyzer import ProcessAnalyzer
+
+    settings = read_settings(WorkerSettings, slots=slots)
+    set_up_logging(settings.log_level, settings.log_format)
+    analyzer = ProcessAnalyzer(
+        policy=settings.media_policy,
+        slots=settings.slots,
+        stall_seconds=settings.stall_timeout_seconds,
+        tolerance_seconds=settings.tolerance_seconds,
+    )
+    asyncio.run(run_worker(settings, open_configured(settings), analyzer))
+
+
+def _describe(settings: WorkerSettings, analyzer: Analyzer) -> WorkerInfo:
+    can, now, host = analyzer.capabilities, datetime.now(UTC), socket.gethostname()
+    return WorkerInfo(
+        worker_id=f"{host}-{os.getpid()}-{secrets.token_hex(3)}",
+        host=host,
+        pid=os.getpid(),
+        slots=settings.slots,
+        device=can.device,
+        version=VERSION,
+        methods=can.methods,
+        ai_models=can.ai_models,
+        unavailable=can.unavailable,
+        started_at=now,
+        seen_at=now,
+    )
+
+
+def _log_progress(begun: Begun, progress: Progress) -> None:
+    item = begun.item
+    log.debug(
+        "%s %.0f %%",
+        progress.stage,
+        100 * progress.fraction,
+        extra={"batch_id": item.batch_id, "item_id": item.item_id},
+    )
+
+
+if __name__ == "__main__":
+    main()
