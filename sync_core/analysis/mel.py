@@ -34,7 +34,7 @@ def mel_filters(sample_rate_hz: int = HOP_SAMPLES * HOP_RATE_HZ) -> NDArray[np.f
     """
     lowest, highest = (float(edge) for edge in _mel(np.array([LOWEST_HZ, HIGHEST_HZ])))
     edges = np.linspace(lowest, highest, BANDS + 2)
-    bins = _mel(np.arange(WINDOW_SAMPLES // 2 + 1) * (sample_rate_hz / WINDOW_SAMPLES))[:, None]
+    bins = _mel(np.arange(WINDOW_SAMPLES // 2 + 1, dtype=np.float64) * sample_rate_hz / WINDOW_SAMPLES)[:, None]
     left, centre, right = edges[:-2], edges[1:-1], edges[2:]
     rising = (bins - left) / (centre - left)
     falling = (right - bins) / (right - centre)

@@ -1,0 +1,141 @@
+"""How coherent two waveforms are near a line: the short-time phase-transform correlogram.
+
+Blocks of 0.256 s of the dub are set against the master where a line puts them; their cross-spectra are whitened (each
+frequency counts alike, only phases matter) and added up over rows of a second or more. Each row, transformed back, is a
+correlation over residual delays of +-60 ms around the line. What both sides share adds up at one delay; dialogue, noise
+and everything else spreads evenly.
+
+References
+----------
+Knapp and Carter, The generalized correlation method for estimation of time delay (1976).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.fft
+from numpy.typing import NDArray
+
+from sync_core.analysis.line import Line
+from sync_core.analysis.track import ANALYSIS_RATE_HZ
+
+BLOCK_SAMPLES = 4096
+REACH_SAMPLES = 960
+"""Residual delays up to 60 ms to either side."""
+LOWEST_HZ, HIGHEST_HZ = 80.0, 7_200.0
+QUIETEST_RMS = 1.5e-5
+"""Blocks below this in-band level (-96 dBFS) are quantisation noise, which can be the same in any two files."""
+
+_BATCH_BLOCKS = 64
+_WINDOW = np.hanning(BLOCK_SAMPLES + 1)[:-1].astype(np.float32)
+_IN_BAND = slice(
+    int(LOWEST_HZ * BLOCK_SAMPLES / ANALYSIS_RATE_HZ), int(HIGHEST_HZ * BLOCK_SAMPLES / ANALYSIS_RATE_HZ) + 1
+)
+_BINS = BLOCK_SAMPLES // 2 + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Correlogram:
+    """Whitened correlation near a line.
+
+    Attributes
+    ----------
+    rows : [shape=(n_rows, 2 * REACH_SAMPLES + 1), float32]
+        Column c is a residual delay of `c - REACH_SAMPLES` samples: at that row, `master = line(dub) + residual`.
+        A row sums its blocks; a block alone peaks at 1 when both sides are the same.
+    centre_seconds : [shape=(n_rows,), float64, seconds]
+        Dub time of each row's middle, counted from the dub's first sample.
+    blocks : [shape=(n_rows,), float32]
+        How many blocks of each row had sound on both sides.
+    """
+
+    rows: NDArray[np.float32]
+    centre_seconds: NDArray[np.float64]
+    blocks: NDArray[np.float32]
+
+
+def block_starts(line: Line, master_size: int, dub_size: int, step: int = BLOCK_SAMPLES) -> NDArray[np.int64]:
+    """First dub samples of all blocks that lie inside the line's span and have a whole counterpart in the master."""
+    first = max(line.start_sample, 0)
+    last = min(line.stop_sample, dub_size) - BLOCK_SAMPLES
+    starts = np.arange(first, last + 1, step, dtype=np.int64)
+    at = line.master_samples(starts)
+    return starts[(at >= 0) & (at + BLOCK_SAMPLES <= master_size)]
+
+
+def correlogram(
+    master: NDArray[np.float32],
+    dub: NDArray[np.float32],
+    line: Line,
+    starts: NDArray[np.int64],
+    *,
+    blocks_per_row: int,
+    on_block: Callable[[int], None],
+) -> Correlogram:
+    """Correlate blocks of the dub with the master along a line.
+
+    Parameters
+    ----------
+    master, dub : [shape=(n,), float32]
+    line
+        Where in the master each dub sample is expected.
+    starts : [shape=(n_blocks,), int64, samples]
+        First dub samples of the blocks; all must have a counterpart (see `block_starts`).
+    blocks_per_row
+        How many consecutive blocks are added up in a row.
+    on_block
+        Called with the number of blocks done since the last call.
+    """
+    count = -(-len(starts) // blocks_per_row)
+    rows = np.zeros((count, 2 * REACH_SAMPLES + 1), np.float32)
+    heard = np.zeros(count, np.float32)
+    centres = np.zeros(count)
+    rows_per_batch = max(_BATCH_BLOCKS // blocks_per_row, 1)
+    for row in range(0, count, rows_per_batch):
+        batch = starts[row * blocks_per_row : (row + rows_per_batch) * blocks_per_row]
+        spectra, loud = _whitened(master, dub, batch, line)
+        edges = np.arange(0, len(batch), blocks_per_row)
+        done = slice(row, row + len(edges))
+        rows[done] = _residuals(np.add.reduceat(spectra, edges, axis=0))
+        heard[done] = np.add.reduceat(loud.astype(np.float32), edges)
+        lengths = np.diff(np.append(edges, len(batch)))
+        middles = np.add.reduceat(batch, edges) / lengths + BLOCK_SAMPLES / 2
+        centres[done] = middles / ANALYSIS_RATE_HZ
+        on_block(len(batch))
+    return Correlogram(rows, centres, heard)
+
+
+def _whitened(
+    master: NDArray[np.float32], dub: NDArray[np.float32], starts: NDArray[np.int64], line: Line
+) -> tuple[NDArray[np.complex64], NDArray[np.bool_]]:
+    """Whitened cross-spectra of blocks [shape=(n, bins)], zero where either side is silent, and which are not."""
+    exact = line.master_samples(starts)
+    whole = np.rint(exact).astype(np.int64)
+    ours = np.stack([master[k : k + BLOCK_SAMPLES] for k in np.clip(whole, 0, master.size - BLOCK_SAMPLES)])
+    theirs = np.stack([dub[k : k + BLOCK_SAMPLES] for k in starts])
+    left, right = (scipy.fft.rfft(side * _WINDOW, axis=1)[:, _IN_BAND] for side in (ours, theirs))
+    loud = _loud(left) & _loud(right)
+    product = left * np.conj(right)
+    product /= np.abs(product) + np.float32(1e-30)
+    product[~loud] = 0.0
+    residual = (exact - whole).astype(np.float32)
+    if np.any(residual):
+        bins = np.arange(_BINS, dtype=np.float32)[_IN_BAND]
+        product *= np.exp(np.complex64(2j * np.pi / BLOCK_SAMPLES) * bins * residual[:, None])
+    return product, loud
+
+
+def _loud(spectra: NDArray[np.complex64]) -> NDArray[np.bool_]:
+    power = 2.0 * np.square(np.abs(spectra)).sum(axis=1) / (BLOCK_SAMPLES * np.square(_WINDOW).sum())
+    return np.asarray(power > QUIETEST_RMS**2)
+
+
+def _residuals(spectra: NDArray[np.complex64]) -> NDArray[np.float32]:
+    """Transform whitened spectra back, normalised so that one block of equal sides peaks at 1; keep the near delays."""
+    full = np.zeros((len(spectra), _BINS), np.complex64)
+    full[:, _IN_BAND] = spectra
+    wave = scipy.fft.irfft(full, BLOCK_SAMPLES, axis=1) * np.float32(BLOCK_SAMPLES / (2.0 * spectra.shape[1]))
+    return np.concatenate([wave[:, -REACH_SAMPLES:], wave[:, : REACH_SAMPLES + 1]], axis=1)

@@ -1,0 +1,122 @@
+"""Collect candidate offsets from the methods and check each on the waveform."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sync_core.analysis import coherence, correlation, mel, ridge
+from sync_core.analysis.correlation import LagPeak
+from sync_core.analysis.line import Line
+from sync_core.analysis.methods.base import Features
+from sync_core.analysis.track import Track
+from sync_core.domain.methods import Method
+
+PLAIN_PEAKS, SHARP_PEAKS = 10, 6
+FIRST_LOOK_BLOCKS, SECOND_LOOK_BLOCKS = 320, 1280
+SECOND_LOOKS = 4
+
+_SAME_WITHIN_HOPS = 3
+_SAME_WITHIN_SAMPLES = 80
+_BLOCKS_PER_LOOK_WINDOW = 8
+_CHANCE_PEAK = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A lag and how high each method that proposed it scored it."""
+
+    lag_hops: int
+    scores: Mapping[Method, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What the waveforms say near a proposed lag.
+
+    `coherence` is the height of their correlation in standard deviations; `lag_samples` where it peaks.
+    """
+
+    lag_samples: int
+    scores: Mapping[Method, float]
+    coherence: float
+
+
+def propose(features: Mapping[Method, tuple[Features, Features]], *, on_dims: Callable[[int], None]) -> list[Proposal]:
+    """Let each method name its best lags; the same lag from several methods becomes one proposal."""
+    proposals: list[Proposal] = []
+    for method, (master, dub) in features.items():
+        scores = correlation.score_lags(master, dub, on_dims=on_dims)
+        for peak in correlation.peaks(scores.plain, scores.first_lag, PLAIN_PEAKS):
+            _merge(proposals, method, peak)
+        for peak in correlation.peaks(scores.sharp, scores.first_lag, SHARP_PEAKS):
+            height = float(scores.plain[peak.lag_hops - scores.first_lag])
+            _merge(proposals, method, LagPeak(peak.lag_hops, height))
+    return proposals
+
+
+def _merge(proposals: list[Proposal], method: Method, peak: LagPeak) -> None:
+    for index, known in enumerate(proposals):
+        if abs(known.lag_hops - peak.lag_hops) <= _SAME_WITHIN_HOPS:
+            score = max(peak.score, known.scores.get(method, peak.score))
+            proposals[index] = Proposal(known.lag_hops, {**known.scores, method: score})
+            return
+    proposals.append(Proposal(peak.lag_hops, {method: peak.score}))
+
+
+def check(
+    master: Track, dub: Track, proposals: Sequence[Proposal], *, on_block: Callable[[int], None]
+) -> list[Checked]:
+    """Rank proposals by the coherence of the waveforms, best first; the best few are looked at in more places."""
+    first = _ranked([_look(master, dub, proposal, FIRST_LOOK_BLOCKS, on_block) for proposal in proposals])
+    again = [
+        _look(master, dub, Proposal(round(one.lag_samples / mel.HOP_SAMPLES), one.scores), SECOND_LOOK_BLOCKS, on_block)
+        for one in first[:SECOND_LOOKS]
+    ]
+    return _ranked(again) + first[SECOND_LOOKS:]
+
+
+def _ranked(looks: Sequence[Checked]) -> list[Checked]:
+    """Sort by coherence; proposals that see the same peak become one, with the scores of both."""
+    ranked: list[Checked] = []
+    for look in sorted(looks, key=lambda one: -one.coherence):
+        for index, known in enumerate(ranked):
+            if abs(known.lag_samples - look.lag_samples) <= _SAME_WITHIN_SAMPLES:
+                scores = {m: max(s, known.scores.get(m, s)) for m, s in look.scores.items()}
+                ranked[index] = Checked(known.lag_samples, {**known.scores, **scores}, known.coherence)
+                break
+        else:
+            ranked.append(look)
+    return ranked
+
+
+def _look(master: Track, dub: Track, proposal: Proposal, most_blocks: int, on_block: Callable[[int], None]) -> Checked:
+    lag = proposal.lag_hops * mel.HOP_SAMPLES
+    line = Line(lag, 1.0, 0, dub.samples.size)
+    starts = coherence.block_starts(line, master.samples.size, dub.samples.size)
+    if len(starts) > most_blocks:
+        starts = _spread_windows(starts, most_blocks)
+    if not len(starts):
+        return Checked(lag, proposal.scores, 0.0)
+    picture = coherence.correlogram(
+        master.samples, dub.samples, line, starts, blocks_per_row=_BLOCKS_PER_LOOK_WINDOW, on_block=on_block
+    )
+    total = picture.rows.sum(axis=0)
+    residual = int(np.argmax(np.abs(total))) - coherence.REACH_SAMPLES
+    return Checked(lag + residual, proposal.scores, max(ridge.peak_score(total), _wandering(picture.rows)))
+
+
+def _spread_windows(starts: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """Keep runs of consecutive blocks, spread evenly over all."""
+    runs = len(starts) // _BLOCKS_PER_LOOK_WINDOW
+    kept = np.unique(np.linspace(0, runs - 1, most // _BLOCKS_PER_LOOK_WINDOW).astype(int))
+    return starts[(kept[:, None] * _BLOCKS_PER_LOOK_WINDOW + np.arange(_BLOCKS_PER_LOOK_WINDOW)).reshape(-1)]
+
+
+def _wandering(rows: NDArray[np.float32]) -> float:
+    """Add up the rows' own peaks, wherever each is: high for a drift that smears the sum."""
+    heights = np.abs(rows).max(axis=1) / np.maximum(ridge.spread(rows), 1e-12)
+    return float(np.sqrt(np.square(np.maximum(heights - _CHANCE_PEAK, 0.0)).sum()))

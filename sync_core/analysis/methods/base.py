@@ -1,0 +1,105 @@
+"""What a method is, and the arithmetic that the signal methods share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import scipy.fft
+from numpy.typing import NDArray
+
+from sync_core.analysis.track import Track
+from sync_core.domain.methods import Method
+
+FULL_SCALE = 32
+"""Quantised features hold 32 steps per unit; a unit is a feature's typical local size."""
+CLIP = 3.5
+LOCAL_SECONDS = 3.0
+CHUNK_HOPS = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """A sequence of feature vectors.
+
+    Attributes
+    ----------
+    values : [shape=(n_dims, n_hops), int8, 1/32 of the local size]
+        Zero-mean and scaled to the local level, so that products of two recordings add up fairly over time. A stretch
+        without content (digital silence) is all zeros.
+    rate_hz
+        Hops per second; hop k of a track starts at `k / rate_hz` after its first sample.
+    """
+
+    values: NDArray[np.int8]
+    rate_hz: int
+
+
+class OffsetMethod(Protocol):
+    """A way of looking at a recording in which the same programme looks alike.
+
+    A method turns a track into features; candidates, refinement and confidence are made of them in the same way for
+    every method. Features of two tracks must match hop by hop when the tracks hold the same programme, must not
+    depend on gain, and must be zero in silence.
+    """
+
+    @property
+    def method(self) -> Method: ...
+
+    def features(self, track: Track) -> Features: ...
+
+
+Transform = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+
+
+def quantised(log_mel: NDArray[np.float16], transform: Transform, dims: int, *, context_hops: int) -> NDArray[np.int8]:
+    """Apply a transform chunk by chunk, so that memory stays flat, and quantise what comes out.
+
+    Parameters
+    ----------
+    log_mel : [shape=(n_hops, n_bands), float16, nepers]
+    transform
+        Maps energies [shape=(n, n_bands), float32] to features [shape=(n, dims), float32]. A row may depend on rows
+        up to `context_hops` away.
+
+    Returns
+    -------
+    values : [shape=(dims, n_hops), int8, 1/32]
+    """
+    hops = len(log_mel)
+    values = np.zeros((dims, hops), np.int8)
+    for start in range(0, hops, CHUNK_HOPS):
+        first, last = max(start - context_hops, 0), min(start + CHUNK_HOPS + context_hops, hops)
+        stop = min(start + CHUNK_HOPS, hops)
+        rows = transform(log_mel[first:last].astype(np.float32))[start - first : stop - first]
+        values[:, start:stop] = np.rint(np.clip(rows.T, -CLIP, CLIP) * FULL_SCALE)
+    return values
+
+
+def slope(values: NDArray[np.float32], reach: int = 1) -> NDArray[np.float32]:
+    """Difference between the hops `reach` after and before each hop; 0 at both ends."""
+    out = np.zeros_like(values)
+    if len(values) > 2 * reach:
+        np.subtract(values[2 * reach :], values[: -2 * reach], out=out[reach:-reach])
+    return out
+
+
+def local_mean(values: NDArray[np.float32], hops: int) -> NDArray[np.float32]:
+    """Mean over `hops` hops around each hop; at the ends over those that exist."""
+    total = np.zeros((len(values) + 1, values.shape[1]), np.float64)
+    np.cumsum(values, axis=0, out=total[1:])
+    at = np.arange(len(values))
+    first, last = np.maximum(at - hops // 2, 0), np.minimum(at + hops // 2 + 1, len(values))
+    return np.asarray((total[last] - total[first]) / (last - first)[:, None], np.float32)
+
+
+def level(values: NDArray[np.float32], hops: int, floor: float) -> NDArray[np.float32]:
+    """Divide by the local mean magnitude, which counts as `floor` where it is smaller."""
+    return np.asarray(values / np.maximum(local_mean(np.abs(values), hops), floor), np.float32)
+
+
+def cosine_basis(bands: int, count: int) -> NDArray[np.float32]:
+    """Columns 1 to `count` of the DCT-II over `bands` bands [shape=(bands, count), float32]."""
+    return np.asarray(scipy.fft.dct(np.eye(bands), axis=1, norm="ortho")[:, 1 : count + 1], np.float32)

@@ -1,0 +1,226 @@
+"""Find and fit the ridge in a correlogram: the straight line of residual delays along which rows peak."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sync_core.analysis.coherence import REACH_SAMPLES, Correlogram
+from sync_core.analysis.track import ANALYSIS_RATE_HZ
+
+CLEAR_SCORE = 6.0
+"""A window's own peak this many standard deviations high is hardly ever chance."""
+
+_STEEPEST = 0.0025 * ANALYSIS_RATE_HZ
+_FINE = 16
+_TAPS = 8
+_NEAR_SAMPLES = 4
+_SEEDS = 24
+_FEWEST_FOR_SLOPE = 3
+_NOISE_OF_MAD = 0.6745
+
+
+@dataclass(frozen=True, slots=True)
+class Ridge:
+    """A straight ridge: `residual = delay + slope * seconds`, residual in samples, time as in the correlogram.
+
+    Attributes
+    ----------
+    sign
+        -1 where one side is inverted.
+    score
+        Height of the rows' sum along the ridge, in standard deviations of other delays.
+    delay, slope
+        Samples, and samples per second.
+    delay_error
+        Standard error of the delay at the middle of the support, samples.
+    slope_error
+        Standard error of the slope, samples per second; infinite if there was one window only.
+    window_seconds, window_scores : [shape=(n_windows,)]
+        Middles of the windows that were looked at, and how high each stands on the ridge.
+    """
+
+    sign: int
+    score: float
+    delay: float
+    slope: float
+    middle_seconds: float
+    delay_error: float
+    slope_error: float
+    window_seconds: NDArray[np.float64]
+    window_scores: NDArray[np.float64]
+
+    def at(self, seconds: NDArray[np.float64] | float) -> NDArray[np.float64] | float:
+        return self.delay + self.slope * seconds
+
+
+def spread(values: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Estimate each row's standard deviation from the median magnitude, so that the peak does not count."""
+    return np.asarray(np.median(np.abs(values), axis=-1) / _NOISE_OF_MAD, np.float64)
+
+
+def peak_score(row: NDArray[np.float32]) -> float:
+    """Height of a row's highest peak of either sign, in standard deviations; 0 for an empty row."""
+    noise = float(spread(row))
+    return float(np.abs(row).max()) / noise if noise > 0 else 0.0
+
+
+def find(picture: Correlogram, *, window_rows: int) -> Ridge | None:
+    """Find the ridge with the highest sum; None if no row holds sound.
+
+    Parameters
+    ----------
+    window_rows
+        How many rows make a window, whose own peak seeds and refines the ridge.
+    """
+    kept = picture.blocks > 0
+    if not kept.any():
+        return None
+    rows, seconds = picture.rows[kept], picture.centre_seconds[kept]
+    windows, middles = _windows(rows, seconds, window_rows)
+    models = [_constant(rows), *_seeded(windows, middles)]
+    heights = [_height(rows, seconds, *model) for model in models]
+    best = int(np.argmax(np.abs(heights)))
+    sign = 1 if heights[best] >= 0 else -1
+    return _refined(rows, seconds, models[best], sign, window_rows)
+
+
+def _windows(
+    rows: NDArray[np.float32], seconds: NDArray[np.float64], window_rows: int
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    edges = np.arange(0, len(rows), window_rows)
+    counts = np.diff(np.append(edges, len(rows)))
+    return np.add.reduceat(rows, edges, axis=0), np.add.reduceat(seconds, edges) / counts
+
+
+def _constant(rows: NDArray[np.float32]) -> tuple[float, float]:
+    return float(np.argmax(np.abs(rows.sum(axis=0))) - REACH_SAMPLES), 0.0
+
+
+def _seeded(windows: NDArray[np.float32], middles: NDArray[np.float64]) -> list[tuple[float, float]]:
+    """Lines through pairs of windows that peak clearly by themselves (delay at time 0, slope)."""
+    columns = np.argmax(np.abs(windows), axis=1)
+    heights = np.abs(windows[np.arange(len(windows)), columns]) / np.maximum(spread(windows), 1e-12)
+    strong = [index for index in np.argsort(-heights)[:_SEEDS] if heights[index] > CLEAR_SCORE]
+    delays = columns - REACH_SAMPLES
+    models = []
+    for k, one in enumerate(strong):
+        for other in strong[k + 1 :]:
+            slope = (delays[one] - delays[other]) / (middles[one] - middles[other])
+            if abs(slope) <= _STEEPEST:
+                models.append((float(delays[one] - slope * middles[one]), float(slope)))
+    return models
+
+
+def _height(rows: NDArray[np.float32], seconds: NDArray[np.float64], delay: float, slope: float) -> float:
+    """Sum of the rows along a line, with its sign, in standard deviations; outside the picture counts as 0."""
+    columns = np.rint(delay + slope * seconds).astype(np.int64) + REACH_SAMPLES
+    inside = (columns >= 1) & (columns < rows.shape[1] - 1)
+    at = np.flatnonzero(inside)
+    if not at.size:
+        return 0.0
+    sums = np.array([rows[at, columns[at] + k].sum() for k in (-1, 0, 1)])
+    return float(sums[np.argmax(np.abs(sums))])
+
+
+def _refined(
+    rows: NDArray[np.float32],
+    seconds: NDArray[np.float64],
+    model: tuple[float, float],
+    sign: int,
+    window_rows: int,
+) -> Ridge:
+    """Straighten the rows along the model, then fit the windows' fractional peaks near it."""
+    delay, slope = model
+    for _ in range(3):
+        straight = sign * _straightened(rows, delay + slope * seconds)
+        windows, middles = _windows(straight, seconds, window_rows)
+        offsets, heights = _fine_peaks(windows)
+        scores = heights / np.maximum(spread(windows), 1e-12)
+        correction = _fitted(middles, offsets, scores)
+        delay, slope = delay + correction[0], slope + correction[1]
+    total = straight.sum(axis=0)
+    _, height = _fine_peaks(total[None])
+    noise = max(float(spread(total)), 1e-12)
+    return Ridge(sign, float(height[0]) / noise, delay, slope, *correction[2:], middles, scores)
+
+
+def _straightened(rows: NDArray[np.float32], delays: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Shift each row by a fraction so that `delays` falls on the middle column; what moves in is 0."""
+    size = rows.shape[1]
+    whole = np.rint(delays).astype(np.int64)
+    columns = np.arange(size) + whole[:, None]
+    inside = (columns >= 0) & (columns < size)
+    moved = np.where(inside, np.take_along_axis(rows, np.clip(columns, 0, size - 1), axis=1), np.float32(0.0))
+    fraction = delays - whole
+    if np.abs(fraction).max() < 1e-9:
+        return moved
+    return _shifted(moved, fraction)
+
+
+def _shifted(rows: NDArray[np.float32], fraction: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Move each row's content to the left by a fraction of a sample, by its Fourier series."""
+    spectrum = np.fft.rfft(rows, axis=1)
+    turns = np.arange(spectrum.shape[1]) / rows.shape[1]
+    spectrum *= np.exp(2j * np.pi * turns * fraction[:, None])
+    return np.fft.irfft(spectrum, rows.shape[1], axis=1).astype(np.float32)
+
+
+def _interpolator() -> NDArray[np.float32]:
+    """Windowed-sinc weights from columns -(NEAR + TAPS)..(NEAR + TAPS) to steps of 1/16 within +-NEAR samples."""
+    fine = np.arange(-_NEAR_SAMPLES * _FINE, _NEAR_SAMPLES * _FINE + 1) / _FINE
+    columns = np.arange(-_NEAR_SAMPLES - _TAPS, _NEAR_SAMPLES + _TAPS + 1)
+    distance = fine - columns[:, None]
+    window = np.where(np.abs(distance) < _TAPS, np.cos(np.pi * distance / (2 * _TAPS)) ** 2, 0.0)
+    return np.asarray(np.sinc(distance) * window, np.float32)
+
+
+_WEIGHTS = _interpolator()
+
+
+def _fine_peaks(windows: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Fractional place (samples from the middle column) and height of the highest value within +-4 samples."""
+    reach = _NEAR_SAMPLES + _TAPS
+    fine = windows[:, REACH_SAMPLES - reach : REACH_SAMPLES + reach + 1] @ _WEIGHTS
+    top = np.clip(np.argmax(fine, axis=1), 1, fine.shape[1] - 2)
+    at = np.arange(len(fine))
+    before, here, after = (fine[at, top + k].astype(np.float64) for k in (-1, 0, 1))
+    bend = before - 2 * here + after
+    shift = np.where(bend < 0, 0.5 * (before - after) / np.where(bend < 0, bend, 1.0), 0.0)
+    place = (top + np.clip(shift, -1, 1)) / _FINE - _NEAR_SAMPLES
+    return place, here - 0.25 * (before - after) * shift
+
+
+def _fitted(
+    seconds: NDArray[np.float64], offsets: NDArray[np.float64], scores: NDArray[np.float64]
+) -> tuple[float, float, float, float, float]:
+    """Weighted straight line through the windows' peaks, outliers dropped.
+
+    Returns
+    -------
+    delay, slope, middle_seconds, delay_error, slope_error
+    """
+    weights = np.square(np.maximum(scores - 4.0, 0.0)) + 1e-6
+    sloped = np.count_nonzero(scores > CLEAR_SCORE) >= _FEWEST_FOR_SLOPE
+    delay = slope = 0.0
+    middle = float(np.average(seconds, weights=weights))
+    centred = seconds - middle
+    for _ in range(4):
+        lever = float(np.sum(weights * centred**2))
+        mean = float(np.average(offsets, weights=weights))
+        slope = float(np.sum(weights * centred * offsets) / lever) if lever > 1e-9 and sloped else 0.0
+        off = np.abs(offsets - mean - slope * centred)
+        scale = max(float(np.sum(weights * off) / weights.sum()), 1e-3)
+        weights = np.where(off > 4 * scale, weights * 1e-3, weights)
+        middle += float(np.average(centred, weights=weights))
+        centred = seconds - middle
+    mean = float(np.average(offsets, weights=weights))
+    delay = mean - slope * middle
+    many = max(float(weights.sum() ** 2 / np.square(weights).sum()), 1.0)
+    variance = float(np.average((offsets - mean - slope * centred) ** 2, weights=weights))
+    error = float(np.sqrt(variance / many)) + 1e-3 / ANALYSIS_RATE_HZ
+    lever = float(np.average(centred**2, weights=weights))
+    slope_error = error / np.sqrt(lever) if lever > 1e-6 and sloped else np.inf
+    return delay, slope, middle, error, float(slope_error)
