@@ -8,6 +8,7 @@ import os
 import secrets
 import signal
 import socket
+import sys
 from datetime import UTC, datetime
 
 from handlers.backends import open_configured
@@ -45,8 +46,10 @@ def build_worker(settings: WorkerSettings, backend: EmbeddedBackend, analyzer: A
     return WorkerLoop(info, backend.queue, backend.registry, processor, sweeper, clock, settings.worker_policy)
 
 
-async def run_worker(settings: WorkerSettings, backend: EmbeddedBackend, analyzer: Analyzer) -> None:
-    """Work until SIGTERM or SIGINT, then finish or release what runs.
+async def run_worker(
+    settings: WorkerSettings, backend: EmbeddedBackend, analyzer: Analyzer, *, stop_with_stdin: bool = False
+) -> None:
+    """Work until SIGTERM or SIGINT, or the end of standard input; then finish or release what runs.
 
     Raises
     ------
@@ -57,6 +60,8 @@ async def run_worker(settings: WorkerSettings, backend: EmbeddedBackend, analyze
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, worker.stop)
+    if stop_with_stdin:  # the pipe ends with the parent, however that one dies
+        loop.add_reader(sys.stdin.fileno(), _stop_at_end_of_stdin, loop, worker)
     log.info("worker %s takes up to %d items at once", worker.info.worker_id, settings.slots)
     try:
         await worker.run()
@@ -66,7 +71,7 @@ async def run_worker(settings: WorkerSettings, backend: EmbeddedBackend, analyze
         log.info("worker %s has ended", worker.info.worker_id)
 
 
-def main(slots: int | None = None) -> None:
+def main(slots: int | None = None, *, stop_with_stdin: bool = False) -> None:
     """Run a worker as the settings say."""
     from sync_core.pipeline.analyzer import ProcessAnalyzer
 
@@ -78,7 +83,13 @@ def main(slots: int | None = None) -> None:
         stall_seconds=settings.stall_timeout_seconds,
         tolerance_seconds=settings.tolerance_seconds,
     )
-    asyncio.run(run_worker(settings, open_configured(settings), analyzer))
+    asyncio.run(run_worker(settings, open_configured(settings), analyzer, stop_with_stdin=stop_with_stdin))
+
+
+def _stop_at_end_of_stdin(loop: asyncio.AbstractEventLoop, worker: WorkerLoop) -> None:
+    if not os.read(sys.stdin.fileno(), 1024):
+        loop.remove_reader(sys.stdin.fileno())
+        worker.stop()
 
 
 def _describe(settings: WorkerSettings, analyzer: Analyzer) -> WorkerInfo:

@@ -1,0 +1,57 @@
+# Every target installs what it needs first. ARGS=... is passed on: make run ARGS=--once, make test ARGS="-k csv".
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+ARGS   ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test check lint format bench test-tools constraints clean
+
+help: ## Show the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(VENV)/.dev ## Build .venv with everything that development needs
+
+run: $(VENV)/.run ## Run a demo batch through the service; ARGS=--once stops after it
+	@$(BIN)/sync-analyzer demo $(ARGS)
+
+test: $(VENV)/.dev test-tools ## Run the tests
+	@$(BIN)/python -m pytest -n 2 $(ARGS)
+
+check: lint test ## Format, lint, types, import contracts, tests
+
+lint: $(VENV)/.dev ## Format, lint, types, import contracts
+	@$(BIN)/ruff format --check
+	@$(BIN)/ruff check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(VENV)/.dev ## Format the code and mend what the linter can
+	@$(BIN)/ruff format
+	@$(BIN)/ruff check --fix
+
+bench: $(VENV)/.dev test-tools ## Measure speed and memory; writes docs/benchmarks.md
+	@$(BIN)/python -m tests.bench $(ARGS)
+
+test-tools: ## Install the system's tools that tests use: ffmpeg, jq, curl
+	@sh infra/install-tools.sh ffmpeg jq curl
+
+constraints: ## Write constraints.txt anew from the newest versions that fit
+	@sh infra/freeze-constraints.sh "$(PYTHON)"
+
+clean: ## Remove what the targets made
+	@rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+$(VENV)/bin/python:
+	@sh infra/make-venv.sh "$(PYTHON)" $(VENV)
+
+$(VENV)/.run: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "installing what a run needs into $(VENV)"
+	@$(PIP) --editable '.[worker]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "installing what development needs into $(VENV)"
+	@$(PIP) --editable '.[dev]'
+	@touch $@ $(VENV)/.run

@@ -1,0 +1,123 @@
+"""`sync-analyzer serve` and `worker`: the service on one machine."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from handlers.logs import set_up_logging
+from handlers.settings import ApiSettings, WorkerSettings, read_settings
+from sync_core.domain.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import uvicorn
+
+log = logging.getLogger(__name__)
+
+_LONGEST_PAUSE_SECONDS = 30.0
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen at.", min=0, max=65535)] = 8000,
+    workers: Annotated[
+        int | None, typer.Option(help="Items analysed at once; 0 starts the API alone.", min=0, max=64)
+    ] = None,
+) -> None:
+    """Run the API and a worker, until Ctrl-C."""
+    settings = read_settings(ApiSettings)
+    slots = read_settings(WorkerSettings).slots if workers is None else workers
+    set_up_logging(settings.log_level, settings.log_format)
+    listening = _listen(host, port)
+    log.info("API docs: http://%s:%d/docs", host, listening.getsockname()[1])
+    asyncio.run(_serve(listening, slots))
+
+
+def worker(
+    slots: Annotated[int | None, typer.Option(help="Items analysed at once.", min=1, max=64)] = None,
+    with_parent: Annotated[bool, typer.Option(help="Stop when standard input ends.", hidden=True)] = False,
+) -> None:
+    """Run a worker on the configured back end, until Ctrl-C."""
+    from handlers.worker import main
+
+    main(slots, stop_with_stdin=with_parent)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port), reuse_port=False)
+    except OSError as error:
+        raise ConfigurationError(
+            f"Cannot listen at {host}:{port} ({error.strerror}); choose another with --host and --port."
+        ) from error
+
+
+async def _serve(listening: socket.socket, slots: int) -> None:
+    server = _make_server()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _ask_to_exit, server)
+    async with _worker_kept_running(slots) if slots else contextlib.nullcontext():
+        await server.serve(sockets=[listening])
+
+
+def _make_server() -> uvicorn.Server:
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        """Leaves the signals to `_serve`, which has a worker to stop as well."""
+
+        @contextlib.contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            yield
+
+    config = uvicorn.Config("handlers.api.main:app", log_config=None, access_log=False, timeout_graceful_shutdown=5)
+    return Server(config)
+
+
+def _ask_to_exit(server: uvicorn.Server) -> None:
+    server.should_exit = True
+
+
+@contextlib.asynccontextmanager
+async def _worker_kept_running(slots: int) -> AsyncIterator[None]:
+    """Keep a worker process alive, started again if it dies; at the end, ask it to stop and wait for it."""
+    keeper = asyncio.create_task(_keep_worker(slots))
+    try:
+        yield
+    finally:
+        keeper.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await keeper
+
+
+async def _keep_worker(slots: int) -> None:
+    pause = 1.0
+    while True:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "handlers.cli.main", "worker", "--with-parent", "--slots", str(slots)),
+            stdin=asyncio.subprocess.PIPE,
+            start_new_session=True,
+        )
+        try:
+            code = await process.wait()
+        except asyncio.CancelledError:
+            await _stop(process)
+            raise
+        log.error("the worker ended with code %s and is started again in %.0f s", code, pause)
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+
+
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        process.terminate()
+    await process.wait()
