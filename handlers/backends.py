@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from handlers.settings import CommonSettings
-from sync_core.backends.embedded.open import EmbeddedBackend, open_backend
+from sync_core.backends.embedded.open import open_backend
+from sync_core.jobs.ports.backend import Backend
 
 
-def open_configured(settings: CommonSettings) -> EmbeddedBackend:
+def open_configured(settings: CommonSettings) -> Backend:
     """Open the back end; the caller closes it.
 
     Raises

@@ -9,16 +9,18 @@ import secrets
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from handlers.backends import open_configured
 from handlers.logs import set_up_logging
 from handlers.settings import WorkerSettings, read_settings
 from handlers.version import VERSION
-from sync_core.backends.embedded.open import EmbeddedBackend
+from sync_core.domain.media import MediaPolicy
 from sync_core.domain.result import Progress
 from sync_core.domain.worker import WorkerInfo
 from sync_core.jobs.ports.analyzer import Analyzer
+from sync_core.jobs.ports.backend import Backend
 from sync_core.jobs.ports.batch_store import Begun
 from sync_core.jobs.ports.clock import SystemClock
 from sync_core.jobs.process import ItemProcessor
@@ -28,26 +30,51 @@ from sync_core.jobs.worker_loop import WorkerLoop
 log = logging.getLogger(__name__)
 
 
-def build_worker(settings: WorkerSettings, backend: EmbeddedBackend, analyzer: Analyzer) -> WorkerLoop:
+def _log_progress(begun: Begun, progress: Progress) -> None:
+    item, percent = begun.item, 100 * progress.fraction
+    log.debug("%s %.0f %%", progress.stage, percent, extra={"batch_id": item.batch_id, "item_id": item.item_id})
+
+
+def build_analyzer(settings: WorkerSettings, policy: MediaPolicy) -> Analyzer:
+    """Make the analyzer that works in child processes, one for each slot."""
+    from sync_core.pipeline.analyzer import ProcessAnalyzer  # brings numpy: only processes that analyse need it
+
+    return ProcessAnalyzer(
+        policy=policy,
+        slots=settings.slots,
+        stall_seconds=settings.stall_timeout_seconds,
+        tolerance_seconds=settings.tolerance_seconds,
+    )
+
+
+def build_worker(
+    settings: WorkerSettings,
+    backend: Backend,
+    analyzer: Analyzer,
+    *,
+    on_progress: Callable[[Begun, Progress], None] = _log_progress,
+) -> WorkerLoop:
     """Wire one worker; nothing runs before its `run`."""
     clock = SystemClock()
     info = _describe(settings, analyzer)
     processor = ItemProcessor(
         worker_id=info.worker_id,
-        store=backend.store,
-        queue=backend.queue,
-        reports=backend.reports,
+        store=backend.batch_store,
+        queue=backend.work_queue,
+        reports=backend.report_store,
         analyzer=analyzer,
         clock=clock,
         policy=settings.attempt_policy,
-        on_progress=_log_progress,
+        on_progress=on_progress,
     )
-    sweeper = Sweeper(backend.store, backend.queue, clock)
-    return WorkerLoop(info, backend.queue, backend.registry, processor, sweeper, clock, settings.worker_policy)
+    sweeper = Sweeper(backend.batch_store, backend.work_queue, clock)
+    return WorkerLoop(
+        info, backend.work_queue, backend.worker_registry, processor, sweeper, clock, settings.worker_policy
+    )
 
 
 async def run_worker(
-    settings: WorkerSettings, backend: EmbeddedBackend, analyzer: Analyzer, *, stop_with_stdin: bool = False
+    settings: WorkerSettings, backend: Backend, analyzer: Analyzer, *, stop_with_stdin: bool = False
 ) -> None:
     """Work until SIGTERM or SIGINT, or the end of standard input; then finish or release what runs.
 
@@ -73,16 +100,9 @@ async def run_worker(
 
 def main(slots: int | None = None, *, stop_with_stdin: bool = False) -> None:
     """Run a worker as the settings say."""
-    from sync_core.pipeline.analyzer import ProcessAnalyzer
-
     settings = read_settings(WorkerSettings, slots=slots)
     set_up_logging(settings.log_level, settings.log_format)
-    analyzer = ProcessAnalyzer(
-        policy=settings.media_policy,
-        slots=settings.slots,
-        stall_seconds=settings.stall_timeout_seconds,
-        tolerance_seconds=settings.tolerance_seconds,
-    )
+    analyzer = build_analyzer(settings, settings.media_policy)
     asyncio.run(run_worker(settings, open_configured(settings), analyzer, stop_with_stdin=stop_with_stdin))
 
 
@@ -106,16 +126,6 @@ def _describe(settings: WorkerSettings, analyzer: Analyzer) -> WorkerInfo:
         unavailable=can.unavailable,
         started_at=now,
         seen_at=now,
-    )
-
-
-def _log_progress(begun: Begun, progress: Progress) -> None:
-    item = begun.item
-    log.debug(
-        "%s %.0f %%",
-        progress.stage,
-        100 * progress.fraction,
-        extra={"batch_id": item.batch_id, "item_id": item.item_id},
     )
 
 

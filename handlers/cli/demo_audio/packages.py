@@ -98,7 +98,7 @@ def _run(command: list[str], folder: Path) -> None:
     """Run a step of the package manager."""
     environment = {**os.environ, "LC_ALL": "C"}
     try:
-        done = subprocess.run(  # noqa: S603  fixed commands, no shell
+        done = subprocess.run(
             command,
             cwd=folder,
             env=environment,

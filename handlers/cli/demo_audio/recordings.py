@@ -10,6 +10,7 @@ import numpy as np
 
 from handlers.cli.demo_audio.packages import OnProgress, PackagesUnavailable, fetch_packages
 from handlers.cli.demo_audio.timing import RATE_HZ
+from sync_core.domain.errors import MediaError
 from sync_core.media.small_files import Stereo, read_stereo
 
 MASTER_VOICE = "asterisk-core-sounds-en-gsm"
@@ -49,7 +50,7 @@ def load_recordings(*, cache: Path, on_progress: OnProgress) -> Recordings:
     try:
         lines = tuple((_speech(one), _speech(other)) for one, other in _common_lines(master_voice, dub_voice))
         music, effects = _clips(game, ".ogg"), _clips(game, ".wav")
-    except (OSError, ValueError) as error:
+    except (OSError, MediaError) as error:
         raise PackagesUnavailable(f"a recording in {cache} cannot be decoded ({error})") from error
     if not (lines and music and effects):
         raise PackagesUnavailable(f"the packages {', '.join(PACKAGES)} hold other files than expected")
@@ -71,7 +72,7 @@ def _prompts(package: Path) -> dict[str, Path]:
 
 
 def _clips(package: Path, suffix: str) -> tuple[Stereo, ...]:
-    return tuple(_levelled(read_stereo(path, rate_hz=RATE_HZ)) for path in _files(package, suffix))
+    return tuple(levelled(read_stereo(path, rate_hz=RATE_HZ)) for path in _files(package, suffix))
 
 
 def _files(package: Path, suffix: str) -> Iterable[Path]:
@@ -80,12 +81,12 @@ def _files(package: Path, suffix: str) -> Iterable[Path]:
 
 def _speech(path: Path) -> Stereo:
     """Read a prompt without the silence around it."""
-    clip = _levelled(read_stereo(path, rate_hz=RATE_HZ))
+    clip = levelled(read_stereo(path, rate_hz=RATE_HZ))
     loud = np.flatnonzero(np.abs(clip[:, 0]) > 0.01)
     return clip[loud[0] : loud[-1] + 1] if loud.size else clip
 
 
-def _levelled(clip: Stereo) -> Stereo:
+def levelled(clip: Stereo) -> Stereo:
     """Bring a clip to an effective level of 0.1."""
     level = float(np.sqrt(np.mean(np.square(clip, dtype=np.float64)))) if clip.size else 0.0
     return clip * np.float32(0.1 / level) if level > 1e-4 else clip

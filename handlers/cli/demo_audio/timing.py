@@ -50,5 +50,5 @@ def _resampled(world: Stereo, speed_ratio: Fraction, *, shift: float) -> Stereo:
     count = samples // speed_ratio.numerator * speed_ratio.denominator
     spectrum = np.fft.rfft(padded, axis=0)[: count // 2 + 1]
     ramp = np.exp(2j * np.pi * shift / samples * np.arange(spectrum.shape[0]))
-    shifted = np.fft.irfft(spectrum * ramp[:, None], count, axis=0) * (count / samples)
-    return shifted.astype(np.float32)
+    played = np.fft.irfft(spectrum * ramp[:, None], count, axis=0) * (count / samples)
+    return np.asarray(played, dtype=np.float32)
