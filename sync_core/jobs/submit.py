@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from sync_core.domain.batch import Batch, BatchStatus, Counters, ItemRequest, ItemStatus, Priority, StartOptions
 from sync_core.domain.errors import WrongState
 from sync_core.domain.ids import new_batch_id
 from sync_core.domain.media import MediaPolicy
-from sync_core.jobs.csv_rows import UploadLimits, parse_upload
+from sync_core.domain.methods import DEFAULT_AI_MODEL, DEFAULT_METHODS, Method
+from sync_core.jobs.csv_rows import UploadLimits, allowed_path, parse_upload
 from sync_core.jobs.ports.batch_store import BatchStore, item_stream
 from sync_core.jobs.ports.clock import Clock
 from sync_core.jobs.ports.idempotency_keys import IdempotencyKeys
@@ -56,7 +58,7 @@ class SubmitBatch:
         IdempotencyConflict
             If the key came with other content before.
         """
-        parsed = parse_upload(content, limits=self.limits, policy=self.policy)
+        parsed = await asyncio.to_thread(parse_upload, content, limits=self.limits, policy=self.policy)
         fingerprint = content_hash(content, asdict(options))
         batch = await self._store(
             parsed.requests, options, key=_scoped("upload", idempotency_key), fingerprint=fingerprint
@@ -133,14 +135,29 @@ class AnalysePair:
 
         Raises
         ------
+        InvalidMediaReference, PathNotAllowed
+            If one of the files may not be read here.
         IdempotencyConflict
             If the key came with another pair or other options before.
         """
-        fingerprint = content_hash(b"", {**asdict(request), **asdict(options)})
-        batch = await self.submit.single(request, options, key=idempotency_key, fingerprint=fingerprint)
+        checked = _checked(request, self.submit.policy)
+        fingerprint = content_hash(b"", {**asdict(checked), **asdict(options)})
+        batch = await self.submit.single(checked, options, key=idempotency_key, fingerprint=fingerprint)
         if batch.status is not BatchStatus.UPLOADED:
             return batch
         return await self.start.start(batch.batch_id, StartOptions(parallel_jobs=1), repeatable=True)
+
+
+def _checked(request: ItemRequest, policy: MediaPolicy) -> ItemRequest:
+    """Check the paths of a pair, and put the defaults where it names nothing, as for a row of an upload."""
+    methods = tuple(dict.fromkeys(request.methods)) or DEFAULT_METHODS
+    return replace(
+        request,
+        master_file=allowed_path(request.master_file, policy),
+        dub_file=allowed_path(request.dub_file, policy),
+        methods=methods,
+        ai_model=request.ai_model or (DEFAULT_AI_MODEL if Method.AI in methods else None),
+    )
 
 
 def content_hash(content: bytes, fields: dict[str, object]) -> str:

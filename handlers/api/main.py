@@ -1,0 +1,23 @@
+"""The API as uvicorn starts it: `uvicorn handlers.api.main:app`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from handlers.api.app import create_app
+from handlers.api.services import ApiServices, open_services
+from handlers.logs import set_up_logging
+from handlers.settings import ApiSettings, read_settings
+
+
+@asynccontextmanager
+async def _services() -> AsyncIterator[ApiServices]:
+    """Read the settings when the server starts, not when this module is imported."""
+    settings = read_settings(ApiSettings)
+    set_up_logging(settings.log_level, settings.log_format)
+    async with open_services(settings) as services:
+        yield services
+
+
+app = create_app(_services)
