@@ -1,0 +1,146 @@
+"""Decoding both files of a pair at once, each into a track."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from sync_core.analysis.track import Track, TrackBuilder
+from sync_core.domain.media import MediaPolicy, MediaRef, parse_media_ref
+from sync_core.domain.result import MediaInfo
+from sync_core.media.decode import AudioReader
+from sync_core.media.files import resolve
+
+_TICK_SECONDS = 0.25
+"""How often progress is told while the files are decoded."""
+_SILENT_PEAK = 1e-5
+"""-100 dB of full scale: nothing that could be heard or compared."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file that may be read: what the caller called it, and where it is."""
+
+    ref: MediaRef
+    path: Path
+
+    @property
+    def identity(self) -> tuple[Path, int | None, int | None]:
+        """What two sources have in common that give the same audio."""
+        return self.path, self.ref.stream, self.ref.channel
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A decoded file: its mix (or chosen channel), its channels if they were asked for, and what was read."""
+
+    mix: Track
+    channels: tuple[tuple[str, Track], ...]
+    info: MediaInfo
+    silent: bool
+
+
+def find_source(text: str, policy: MediaPolicy) -> Source:
+    """Read a media reference, check it against the policy and find its file.
+
+    Raises
+    ------
+    InvalidMediaReference, MediaError
+        As `parse_media_ref` and `media.files.resolve` say.
+    """
+    ref = parse_media_ref(text)
+    return Source(ref, resolve(ref, policy))
+
+
+def load_pair(
+    master: Source, dub: Source, spool: Path, *, per_channel: bool, on_progress: Callable[[float], None]
+) -> tuple[Loaded, Loaded]:
+    """Decode master and dub at the same time; a file that is compared with itself is decoded once.
+
+    Parameters
+    ----------
+    spool
+        Folder for the decoded audio; must outlive the tracks.
+    per_channel
+        Make tracks of the dub's single channels too.
+    on_progress
+        Called on this thread, several times a second, with the fraction done. What it raises stops the decoding.
+
+    Raises
+    ------
+    MediaError
+        Of the master, if both files fail.
+    """
+    once = master.identity == dub.identity
+    jobs = [_Job(dub, spool / "dub", per_channel=per_channel)]
+    if not once:
+        jobs.insert(0, _Job(master, spool / "master", per_channel=False))
+    loaded = _run(jobs, on_progress)
+    return loaded[0], loaded[-1]
+
+
+def _run(jobs: list[_Job], on_progress: Callable[[float], None]) -> list[Loaded]:
+    stop = threading.Event()
+    with ThreadPoolExecutor(len(jobs), thread_name_prefix="decode") as pool:
+        futures = [pool.submit(job.run, stop) for job in jobs]
+        try:
+            _watch(futures, jobs, on_progress)
+        finally:
+            stop.set()
+    for error in (future.exception() for future in futures):
+        if error is not None and not isinstance(error, _Stopped):
+            raise error
+    return [future.result() for future in futures]
+
+
+def _watch(futures: list[Future[Loaded]], jobs: list[_Job], on_progress: Callable[[float], None]) -> None:
+    """Tell progress until all are done or one has failed."""
+    pending = set(futures)
+    while pending:
+        done, pending = wait(pending, timeout=_TICK_SECONDS)
+        if any(future.exception() for future in done):
+            return
+        on_progress(sum(job.fraction for job in jobs) / len(jobs))
+
+
+class _Stopped(Exception):
+    """The other file failed, or the caller cancelled; nobody waits for this one any more."""
+
+
+class _Job:
+    """The decoding of one file, on a thread of its own."""
+
+    def __init__(self, source: Source, spool: Path, *, per_channel: bool) -> None:
+        self._source = source
+        self._spool = spool
+        self._per_channel = per_channel
+        self.fraction = 0.0
+
+    def run(self, stop: threading.Event) -> Loaded:
+        ref = self._source.ref
+        with AudioReader(
+            self._source.path, str(ref), stream=ref.stream, channel=ref.channel, per_channel=self._per_channel
+        ) as reader:
+            builders = self._builders(reader)
+            peak = 0.0
+            for block in reader.blocks():
+                if stop.is_set():
+                    raise _Stopped
+                for builder, row in zip(builders, block, strict=True):
+                    builder.push(row)
+                peak = max(peak, float(np.abs(block[0]).max(initial=0.0)))
+                self.fraction = reader.fraction_read
+            self.fraction = 1.0
+            mix, *singles = [builder.finish() for builder in builders]
+            names = [f"ch:{index} {reader.channels[index]}" for index in range(len(singles))]
+            return Loaded(mix, tuple(zip(names, singles, strict=True)), reader.info, peak < _SILENT_PEAK)
+
+    def _builders(self, reader: AudioReader) -> list[TrackBuilder]:
+        rows = 1 + (len(reader.channels) if self._per_channel else 0)
+        spools = [self._spool.with_name(f"{self._spool.name}-{row}.f32") for row in range(rows)]
+        return [TrackBuilder(reader.start_seconds, spool) for spool in spools]
