@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from fastapi import FastAPI
 
 from handlers.api import batches, catalogue, pairs, reports, results
+from handlers.api.docs import install_docs
 from handlers.api.errors import install_error_handlers
 from handlers.api.middleware import BodyLimit, RequestContext
 from handlers.api.schemas import ErrorResponse
@@ -36,6 +37,8 @@ def create_app(open_services: ServicesFactory) -> FastAPI:
         version=VERSION,
         description=_DESCRIPTION,
         lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
         responses={"default": {"model": ErrorResponse, "description": "Every error has this shape."}},
     )
     app.add_middleware(BodyLimit, max_file_bytes=lambda: app.state.services.limits.file_bytes)
@@ -43,4 +46,5 @@ def create_app(open_services: ServicesFactory) -> FastAPI:
     install_error_handlers(app)
     for group in (batches, results, catalogue, pairs, reports):
         app.include_router(group.router)
+    install_docs(app)
     return app
