@@ -53,7 +53,7 @@ class Mixer:
         mono : [shape=(n,), float32]
         """
         if len(planes) == 1:
-            return planes[0]
+            return planes.reshape(-1)
         self._observe(planes)
         weights = self._choose_weights()
         before = self._weights
@@ -62,7 +62,7 @@ class Mixer:
         if before is None or np.array_equal(weights, before):
             return mono
         ramp = np.linspace(0.0, 1.0, planes.shape[1], dtype=np.float32)
-        return _weighted(planes, before) * (1 - ramp) + mono * ramp
+        return np.asarray(_weighted(planes, before) * (1 - ramp) + mono * ramp)
 
     def _observe(self, planes: NDArray[np.float32]) -> None:
         sparse = planes[:, ::_EVERY].astype(np.float64)

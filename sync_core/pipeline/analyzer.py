@@ -1,0 +1,135 @@
+"""The `Analyzer` port, kept by child processes: a crash in native code costs one attempt, not the worker."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+from pathlib import Path
+
+from sync_core.domain.errors import SyncError, TransientError
+from sync_core.domain.media import MediaPolicy
+from sync_core.domain.result import AnalysisResult
+from sync_core.jobs.ports.analyzer import AnalysisRequest, Capabilities, OnProgress
+from sync_core.pipeline.capabilities import capabilities
+from sync_core.pipeline.child_process import AnalyzerBug, ChildProcess
+from sync_core.pipeline.spool import Spool
+from sync_core.pipeline.wire import Task
+
+log = logging.getLogger(__name__)
+
+
+class ProcessAnalyzer:
+    """Compares pairs in child processes that are started ahead and used again. Belongs to one event loop.
+
+    Parameters
+    ----------
+    policy
+        Which files may be read.
+    slots
+        How many pairs at once; further calls wait.
+    stall_seconds
+        A child without progress for that long is killed.
+    tolerance_seconds
+        Up to this offset a pair is in sync; None: one video frame.
+    tasks_per_child
+        After so many a child is replaced, so that no leak in native code grows without end.
+    spool_folder
+        Where decoded audio lies meanwhile; None: the system's folder for temporary files.
+    """
+
+    def __init__(
+        self,
+        *,
+        policy: MediaPolicy,
+        slots: int,
+        stall_seconds: float = 60.0,
+        tolerance_seconds: float | None = None,
+        tasks_per_child: int = 100,
+        spool_folder: Path | None = None,
+    ) -> None:
+        self._policy = policy
+        self._stall_seconds = stall_seconds
+        self._tolerance_seconds = tolerance_seconds
+        self._tasks_per_child = tasks_per_child
+        self._slots = slots
+        self._free_slots = asyncio.Semaphore(slots)
+        self._spool = Spool(spool_folder)
+        self._idle: list[ChildProcess] = []
+        self._busy: set[ChildProcess] = set()
+        self._closed = False
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return capabilities()
+
+    @property
+    def child_pids(self) -> tuple[int, ...]:
+        """Process ids of the children, idle and busy."""
+        return tuple(child.pid for child in (*self._idle, *self._busy))
+
+    async def warm_up(self) -> None:
+        """Start all children, so that the first pairs find theirs ready."""
+        while len(self._idle) + len(self._busy) < self._slots:
+            self._idle.append(await ChildProcess.start())
+
+    async def analyze(self, request: AnalysisRequest, on_progress: OnProgress) -> AnalysisResult:
+        """Compare a pair, as `Analyzer` says.
+
+        Raises
+        ------
+        AnalyzerBug
+            For an error that nobody foresaw; it has been logged with the child's traceback.
+        """
+        async with self._free_slots:
+            folder = self._spool.make_folder()
+            child = await self._take()
+            try:
+                task = Task(request, self._policy, self._tolerance_seconds, folder)
+                result = await child.run(task, on_progress, stall_seconds=self._stall_seconds)
+            except BaseException as error:
+                await asyncio.shield(self._put_back(child, folder, usable=_is_of_the_pair(error)))
+                _log_bug(error)
+                raise
+            await self._put_back(child, folder, usable=True)
+            return result
+
+    async def close(self) -> None:
+        """End the children, busy ones too, and remove what they left."""
+        self._closed = True
+        children = [*self._idle, *self._busy]
+        self._idle.clear()
+        for child in children:
+            await child.end()
+        await asyncio.to_thread(self._spool.remove)
+
+    async def _take(self) -> ChildProcess:
+        child = None
+        while child is None and self._idle:
+            child = self._idle.pop()
+            if not child.is_alive:
+                await child.end()
+                child = None
+        child = child or await ChildProcess.start()
+        self._busy.add(child)
+        return child
+
+    async def _put_back(self, child: ChildProcess, folder: Path, *, usable: bool) -> None:
+        """Keep the child for the next pair, or put a fresh one in its place."""
+        self._busy.discard(child)
+        keep = usable and child.tasks_taken < self._tasks_per_child and not self._closed
+        if not keep:
+            await child.end()
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+        if not self._closed:
+            self._idle.append(child if keep else await ChildProcess.start())
+
+
+def _is_of_the_pair(error: BaseException) -> bool:
+    """Tell whether the child itself reported the error and is fit for the next pair."""
+    return isinstance(error, SyncError) and not isinstance(error, TransientError)
+
+
+def _log_bug(error: BaseException) -> None:
+    if isinstance(error, AnalyzerBug):
+        log.error("the analysis met an unforeseen error:\n%s", error)

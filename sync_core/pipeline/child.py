@@ -1,0 +1,98 @@
+"""A child process that compares pairs for its parent, one after the other; decoding in native code may crash it.
+
+Run as `python -m sync_core.pipeline.child FD PARENT_PID`, FD being its end of a socket pair. It never outlives its
+parent: the kernel kills it (Linux), and the end of the socket's stream makes it leave anywhere.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import queue
+import signal
+import socket
+import sys
+import threading
+import time
+import traceback
+
+from sync_core.domain.errors import OutOfMemory, SyncError
+from sync_core.domain.result import Progress
+from sync_core.pipeline.wire import Bug, Done, Failed, Message, Task, encode, receive_blocking
+
+_PROGRESS_SECONDS = 0.2
+_PR_SET_PDEATHSIG = 1
+
+
+def main() -> None:
+    """Serve the parent until its end of the socket closes."""
+    connection = socket.socket(fileno=int(sys.argv[1]))
+    _die_with_parent(int(sys.argv[2]))
+    tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()
+    threading.Thread(target=_receive, args=(connection, tasks), daemon=True).start()
+    _load_everything()
+    while True:
+        connection.sendall(encode(_answer(tasks.get(), connection)))
+
+
+def _die_with_parent(parent_pid: int) -> None:
+    """Ask the kernel for SIGKILL at the parent's end, even if that one is killed itself."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent_pid:  # it ended before the request reached the kernel
+        os._exit(1)
+
+
+def _receive(connection: socket.socket, tasks: queue.SimpleQueue[Task]) -> None:
+    """Take tasks in; leave at once when the parent is gone, whatever is being computed."""
+    while True:
+        try:
+            message = receive_blocking(connection)
+        except (EOFError, OSError):
+            os._exit(1)
+        assert isinstance(message, Task)
+        tasks.put(message)
+
+
+def _load_everything() -> None:
+    """Import what the first task would otherwise wait for."""
+    import sync_core.pipeline.compare_files  # noqa: F401
+
+
+def _answer(task: Task, connection: socket.socket) -> Message:
+    from sync_core.pipeline.compare_files import compare_files
+
+    request = task.request
+    try:
+        result = compare_files(
+            request,
+            policy=task.policy,
+            tolerance_seconds=task.tolerance_seconds,
+            on_progress=_Reporter(connection),
+            spool_folder=task.spool_folder,
+        )
+    except SyncError as error:
+        return Failed(error)
+    except MemoryError:
+        return Failed(OutOfMemory(f"not enough memory to compare {request.master_file} with {request.dub_file}"))
+    except Exception:  # noqa: BLE001  the parent decides what becomes of it
+        return Bug(traceback.format_exc())
+    return Done(result)
+
+
+class _Reporter:
+    """Sends progress, several times a second at most."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._sent_at = float("-inf")
+
+    def __call__(self, progress: Progress) -> None:
+        now = time.monotonic()
+        if now - self._sent_at >= _PROGRESS_SECONDS:
+            self._sent_at = now
+            self._connection.sendall(encode(progress))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+"""The parent's side of one child process."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Self
+
+import sync_core
+from sync_core.domain.errors import DecoderCrashed
+from sync_core.domain.result import AnalysisResult, Progress
+from sync_core.jobs.ports.analyzer import OnProgress
+from sync_core.pipeline.wire import Bug, Done, Failed, Task, encode, receive
+
+_REAP_SECONDS = 5.0
+_ONE_THREAD_EACH = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+"""Children use two threads of their own; more in linear algebra only get into each other's way."""
+
+
+class AnalyzerBug(RuntimeError):
+    """An error in the child that nobody foresaw; the message is its traceback."""
+
+
+class ChildProcess:
+    """A process that compares one pair at a time. Make it with `start`."""
+
+    def __init__(
+        self, process: subprocess.Popen[bytes], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self._process = process
+        self._reader = reader
+        self._writer = writer
+        self.tasks_taken = 0
+
+    @classmethod
+    async def start(cls) -> Self:
+        """Start a child, which then loads its libraries by itself.
+
+        It is forked on the calling thread, which must be the event loop's: the kernel kills the child when the *thread*
+        that forked it ends.
+        """
+        ours, theirs = socket.socketpair()
+        with theirs:
+            process = subprocess.Popen(  # noqa: ASYNC220  takes a millisecond or two, and must be on this thread
+                [sys.executable, "-P", "-m", "sync_core.pipeline.child", str(theirs.fileno()), str(os.getpid())],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                pass_fds=(theirs.fileno(),),
+                env=_environment(),
+                process_group=0,  # Ctrl-C in a terminal is for the parent
+            )
+        reader, writer = await asyncio.open_unix_connection(sock=ours)
+        return cls(process, reader, writer)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def is_alive(self) -> bool:
+        return self._process.poll() is None
+
+    async def run(self, task: Task, on_progress: OnProgress, *, stall_seconds: float) -> AnalysisResult:
+        """Have a pair compared. After any error but a SyncError that the child sent, the child must be ended.
+
+        Raises
+        ------
+        SyncError
+            As the child met it.
+        DecoderCrashed
+            If the child died, or gave no sign of progress for `stall_seconds`.
+        AnalyzerBug
+            For an error in the child that nobody foresaw.
+        """
+        self.tasks_taken += 1
+        try:
+            self._writer.write(encode(task))
+            return await self._listen(on_progress, stall_seconds)
+        except (EOFError, ConnectionError) as error:
+            raise DecoderCrashed(f"{_pair(task)}: the process doing it {await self._death()}") from error
+        except TimeoutError as error:
+            raise DecoderCrashed(
+                f"{_pair(task)}: no sign of progress for {stall_seconds:g} s, so the process doing it was ended"
+            ) from error
+
+    async def _listen(self, on_progress: OnProgress, stall_seconds: float) -> AnalysisResult:
+        while True:
+            async with asyncio.timeout(stall_seconds):
+                message = await receive(self._reader)
+            match message:
+                case Progress():
+                    on_progress(message)
+                case Done():
+                    return message.result
+                case Failed():
+                    raise message.error
+                case Bug():
+                    raise AnalyzerBug(message.traceback)
+
+    async def end(self) -> None:
+        """Kill the child and wait until it is gone."""
+        self._process.kill()
+        self._writer.close()
+        await asyncio.to_thread(self._reap)
+
+    async def _death(self) -> str:
+        code = await asyncio.to_thread(self._reap)
+        if code is None or code >= 0:
+            return f"ended unexpectedly (exit code {code})"
+        hint = ", perhaps for lack of memory" if -code == signal.SIGKILL else ""
+        return f"was killed by {signal.Signals(-code).name}{hint}"
+
+    def _reap(self) -> int | None:
+        try:
+            return self._process.wait(_REAP_SECONDS)
+        except subprocess.TimeoutExpired:
+            return None
+
+
+def _pair(task: Task) -> str:
+    return f"comparing {task.request.master_file} with {task.request.dub_file} failed"
+
+
+def _environment() -> dict[str, str]:
+    """Let the child find this very package, wherever the parent was started."""
+    package_home = str(Path(sync_core.__path__[0]).parent)
+    paths = [package_home, *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**_ONE_THREAD_EACH, **os.environ, "PYTHONPATH": os.pathsep.join(paths)}
