@@ -37,6 +37,8 @@ class Database:
         self._writer = GroupCommit(path, busy_seconds=busy_seconds)
         self._pool = ThreadPoolExecutor(readers, thread_name_prefix="sqlite-reader")
         self._local = threading.local()
+        self._watcher: sqlite3.Connection | None = None
+        self._watching = threading.Lock()
         self._connections: list[sqlite3.Connection] = []
 
     async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
@@ -63,6 +65,19 @@ class Database:
         except RuntimeError:
             raise StorageUnavailable(f"{self.path} has been closed.") from None
         return await waiting
+
+    def version(self) -> int:
+        """Give a number that changes with every commit of any process. Takes microseconds and waits for nothing.
+
+        Of use between two calls from one thread; it says nothing of what changed.
+        """
+        with self._watching:
+            try:
+                if self._watcher is None:
+                    self._watcher = connect(self.path, busy_seconds=0.0, query_only=True)
+                return int(self._watcher.execute("PRAGMA data_version").fetchone()[0])
+            except sqlite3.Error as error:
+                raise storage_error(error, self.path) from error
 
     async def close(self) -> None:
         """Finish what was asked for, then close all connections."""

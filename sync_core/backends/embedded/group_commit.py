@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from sync_core.backends.embedded.connection import connect, storage_error
+from sync_core.backends.embedded.turnstile import Turnstile
 from sync_core.domain.errors import StorageUnavailable
 
 T = TypeVar("T")
@@ -57,6 +58,7 @@ class GroupCommit:
         self._path = path
         self._busy_seconds = busy_seconds
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._turnstile = Turnstile(path)
         self._connection: sqlite3.Connection | None = None
         self._closed = False
         self._lock = threading.Lock()
@@ -87,6 +89,7 @@ class GroupCommit:
             self._commit(jobs)
             _settle(jobs)
         self._disconnect()
+        self._turnstile.close()
 
     def _next_group(self) -> tuple[list[_Job], bool]:
         """Wait for a job, and take what else is there; jobs whose caller has gone are dropped."""
@@ -100,11 +103,8 @@ class GroupCommit:
         if not jobs:
             return
         try:
-            connection = self._connected()
-            connection.execute("BEGIN IMMEDIATE")
-            for job in jobs:
-                _run_isolated(connection, job)
-            connection.execute("COMMIT")
+            with self._turnstile.entered(within_seconds=self._busy_seconds):
+                _run_together(self._connected(), jobs)
         except Exception as error:  # noqa: BLE001 - handed to the callers
             self._disconnect()  # rolls back, and leaves behind whatever state the error put the connection in
             for job in jobs:
@@ -120,6 +120,13 @@ class GroupCommit:
         if connection is not None:
             with suppress(sqlite3.Error):
                 connection.close()
+
+
+def _run_together(connection: sqlite3.Connection, jobs: list[_Job]) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    for job in jobs:
+        _run_isolated(connection, job)
+    connection.execute("COMMIT")
 
 
 def _run_isolated(connection: sqlite3.Connection, job: _Job) -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 from sync_core.backends.embedded.connection import connect
+from sync_core.backends.embedded.turnstile import Turnstile
 from sync_core.domain.errors import ConfigurationError
 
 VERSION = 1
@@ -124,7 +122,11 @@ def prepare(path: Path, *, busy_seconds: float) -> None:
     ConfigurationError
         If the file is of a newer version of this system, or is no database.
     """
-    with _one_at_a_time(path), closing(connect(path, busy_seconds=busy_seconds)) as connection:
+    with (
+        closing(Turnstile(path)) as turnstile,
+        turnstile.entered(within_seconds=busy_seconds),  # switching to WAL does not wait for others by itself
+        closing(connect(path, busy_seconds=busy_seconds)) as connection,
+    ):
         found = _version(connection, path)
         if found < VERSION:
             connection.execute("PRAGMA journal_mode = WAL")
@@ -147,14 +149,3 @@ def _version(connection: sqlite3.Connection, path: Path) -> int:
             "Install that version, or set another SYNC_DATA_DIR."
         )
     return found
-
-
-@contextmanager
-def _one_at_a_time(path: Path) -> Iterator[None]:
-    """Let one process at a time prepare the file: switching to WAL does not wait for others by itself."""
-    handle = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)

@@ -16,6 +16,8 @@ from sync_core.domain.batch import Priority
 from sync_core.jobs.ports.clock import Clock, SystemClock
 from sync_core.jobs.ports.work_queue import Delivery, Message, QueueDepth
 
+_LOOK_EVERY = timedelta(seconds=1)
+
 
 class EmbeddedWorkQueue:
     """The WorkQueue port on a SQLite file.
@@ -25,7 +27,7 @@ class EmbeddedWorkQueue:
     max_receives
         How often a message may be received before it becomes a dead letter.
     poll_seconds
-        How often a waiting receiver looks for messages that other processes sent.
+        How often a waiting receiver asks whether any process has committed something.
     """
 
     def __init__(
@@ -51,8 +53,9 @@ class EmbeddedWorkQueue:
     ) -> Delivery | None:
         until = self._clock.now() + timedelta(seconds=wait_seconds)
         while True:
+            version = self._database.version()
             delivery = await self._receive_now(priorities, visibility_seconds)
-            if delivery is not None or not await self._wait_for_arrival(priorities, until):
+            if delivery is not None or not await self._wait_for_arrival(priorities, version, until):
                 return delivery
 
     async def extend(self, delivery: Delivery, *, visibility_seconds: float) -> None:
@@ -84,14 +87,22 @@ class EmbeddedWorkQueue:
             lambda db: _receive(db, priorities, now=now, until=until, max_receives=self._max_receives)
         )
 
-    async def _wait_for_arrival(self, priorities: Sequence[Priority], until: datetime) -> bool:
-        """Look now and then, without writing, until a message is visible; False when the time is over."""
-        while (left := (until - self._clock.now()).total_seconds()) > 0:
-            await self._clock.sleep(min(self._poll_seconds, left))
-            now = to_micros(self._clock.now())
-            if await self._database.read(lambda db, now=now: _any_visible(db, priorities, now)):  # type: ignore[misc]
+    async def _wait_for_arrival(self, priorities: Sequence[Priority], version: int, until: datetime) -> bool:
+        """Look when something was committed, and now and then for what time makes visible; False when time is over."""
+        look_at = self._clock.now() + _LOOK_EVERY
+        while (now := self._clock.now()) < until:
+            await self._clock.sleep(min(self._poll_seconds, (until - now).total_seconds()))
+            seen, version = version, self._database.version()
+            is_time = self._clock.now() >= look_at
+            if (version != seen or is_time) and await self._is_any_visible(priorities):
                 return True
+            if is_time:
+                look_at = self._clock.now() + _LOOK_EVERY
         return False
+
+    async def _is_any_visible(self, priorities: Sequence[Priority]) -> bool:
+        now = to_micros(self._clock.now())
+        return await self._database.read(lambda db: any(_next_visible(db, each, now) for each in priorities))
 
     def _in(self, wait_seconds: float) -> int:
         return to_micros(self._clock.now()) + seconds(wait_seconds)
@@ -106,10 +117,6 @@ def _send(db: sqlite3.Connection, messages: Sequence[Message], visible_at: int) 
         "INSERT OR IGNORE INTO queue_groups (priority, batch_id, turn) VALUES (?, ?, 0)",
         {(message.priority.value, message.batch_id) for message in messages},
     )
-
-
-def _any_visible(db: sqlite3.Connection, priorities: Sequence[Priority], now: int) -> bool:
-    return any(_next_visible(db, priority, now) for priority in priorities)
 
 
 def _next_visible(db: sqlite3.Connection, priority: Priority, now: int) -> sqlite3.Row | None:
