@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import PurePosixPath
-from urllib.parse import urlsplit
 
 from sync_core.domain.errors import InputError, PathNotAllowed
 
@@ -78,13 +77,25 @@ def _scheme(location: str) -> MediaScheme:
         return MediaScheme.FILE
     name = match[0][:-3].lower()
     if name == "s3":
-        parts = urlsplit(location)
-        if not parts.netloc or not parts.path.strip("/"):
+        bucket, key = bucket_and_key(location)
+        if not bucket or not key.strip("/"):
             raise InvalidMediaReference(f"{location} needs a bucket and a key, as in s3://bucket/key")
         return MediaScheme.S3
     if name == "https":
         return MediaScheme.HTTPS
     raise InvalidMediaReference(f"{name}:// is not a kind of media that is read here; use a path, s3:// or https://")
+
+
+def bucket_and_key(location: str) -> tuple[str, str]:
+    """Take an s3:// address apart. Keys may hold what in other addresses would start a query or a fragment.
+
+    Examples
+    --------
+    >>> bucket_and_key("s3://studio/films/a?.wav")
+    ('studio', 'films/a?.wav')
+    """
+    bucket, _, key = location[len("s3://") :].partition("/")
+    return bucket, key
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +122,7 @@ class MediaPolicy:
         """
         if ref.scheme is MediaScheme.FILE:
             return MediaRef(ref.scheme, self._local(ref.location), ref.stream, ref.channel)
-        if ref.scheme is MediaScheme.S3 and urlsplit(ref.location).netloc not in self.allowed_buckets:
-            bucket = urlsplit(ref.location).netloc
+        if ref.scheme is MediaScheme.S3 and (bucket := bucket_and_key(ref.location)[0]) not in self.allowed_buckets:
             raise PathNotAllowed(f"bucket {bucket} is not among the buckets that this service may read")
         if ref.scheme is MediaScheme.HTTPS and not self.https_enabled:
             raise PathNotAllowed(f"{ref.location}: reading over https is switched off on this service")

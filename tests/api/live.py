@@ -7,7 +7,7 @@ import socket
 import threading
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import TypeVar
+from typing import Self, TypeVar
 
 import httpx
 import uvicorn
@@ -42,7 +42,7 @@ class LiveService:
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._main()), daemon=True)
 
-    def __enter__(self) -> LiveService:
+    def __enter__(self) -> Self:
         self._thread.start()
         assert self._ready.wait(20), "the service did not start"
         self.http = httpx.Client(base_url=self.url, timeout=30)
@@ -60,15 +60,15 @@ class LiveService:
         app = create_app(lambda: open_services(self._settings))
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=2))
         serving = asyncio.create_task(server.serve(sockets=[self._socket]))
-        while not server.started:
+        while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.005)
         self.backend = open_backend(self.folder)
         worker = build_worker(
             WorkerSettings(data_dir=self.folder, slots=4, heartbeat_seconds=0.1), self.backend, self.analyzer
         )
         working = asyncio.create_task(worker.run() if self._with_worker else asyncio.sleep(0))
-        while self._with_worker and not await self.backend.worker_registry.live(now=worker.clock.now()):
-            await asyncio.sleep(0.005)
+        if self._with_worker:
+            await self.backend.worker_registry.announce(worker.info, ttl_seconds=15)
         self._ready.set()
         await self._stop.wait()
         worker.stop()
