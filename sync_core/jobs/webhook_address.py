@@ -12,6 +12,7 @@ from sync_core.domain.errors import InputError
 
 _MAX_CHARACTERS = 2048
 _RESOLVE_SECONDS = 2.0
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # how IPv6-only networks reach IPv4
 
 
 class InvalidWebhook(InputError):
@@ -83,9 +84,16 @@ async def _addresses(host: str, port: int) -> list[str]:
 
 
 def _is_global(text: str) -> bool:
+    """Tell whether an address is on the public internet; one that embeds an IPv4 address is as public as that."""
     address = ipaddress.ip_address(text)
     if isinstance(address, ipaddress.IPv6Address):
-        mapped = address.ipv4_mapped or address.sixtofour
-        if mapped is not None:
-            return _is_global(str(mapped))
+        embedded = address.ipv4_mapped or address.sixtofour or _translated(address)
+        if embedded is not None:
+            return _is_global(str(embedded))
+        if address.is_reserved or address.is_site_local:
+            return False
     return address.is_global and not address.is_multicast
+
+
+def _translated(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF) if address in _NAT64 else None
