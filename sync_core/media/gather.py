@@ -134,7 +134,7 @@ def to_float(raw: NDArray[np.generic]) -> tuple[NDArray[np.float32], int]:
         How many samples that were.
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        samples = raw.astype(np.float32)
+        samples = raw.astype(np.float32, copy=False)
     kind = raw.dtype.str[1:]
     if kind[0] == "f":
         return _without_garbage(samples)

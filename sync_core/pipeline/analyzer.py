@@ -118,11 +118,13 @@ class ProcessAnalyzer:
         """Keep the child for the next pair, or put a fresh one in its place."""
         self._busy.discard(child)
         keep = usable and child.tasks_taken < self._tasks_per_child and not self._closed
-        if not keep:
+        if keep:
+            self._idle.append(child)
+        else:
             await child.end()
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
-        if not self._closed:
-            self._idle.append(child if keep else await ChildProcess.start())
+        if not keep and not self._closed:
+            self._idle.append(await ChildProcess.start())
 
 
 def _is_of_the_pair(error: BaseException) -> bool:

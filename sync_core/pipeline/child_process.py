@@ -18,8 +18,6 @@ from sync_core.jobs.ports.analyzer import OnProgress
 from sync_core.pipeline.wire import Bug, Done, Failed, Task, encode, receive
 
 _REAP_SECONDS = 5.0
-_ONE_THREAD_EACH = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-"""Children use two threads of their own; more in linear algebra only get into each other's way."""
 
 
 class AnalyzerBug(RuntimeError):
@@ -130,4 +128,4 @@ def _environment() -> dict[str, str]:
     """Let the child find this very package, wherever the parent was started."""
     package_home = str(Path(sync_core.__path__[0]).parent)
     paths = [package_home, *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {**_ONE_THREAD_EACH, **os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}

@@ -6,6 +6,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import sync_core.pipeline.one_blas_thread  # isort: skip  # noqa: F401  must come before numpy
+
 from sync_core.analysis.compare import compare
 from sync_core.domain.errors import MethodUnavailable, OutOfMemory, StorageUnavailable
 from sync_core.domain.media import MediaPolicy
