@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -22,7 +22,6 @@ from rich.text import Text
 
 from handlers.cli.batch import watch_batch
 from handlers.cli.client import ApiClient, Document
-from handlers.cli.display import progress_bars
 from handlers.settings import CommonSettings, read_settings
 from sync_core.domain.errors import ConfigurationError, ServiceUnreachable
 from sync_core.reports.verdict_text import headline
@@ -56,9 +55,8 @@ def demo(
 def _make_pairs(folder: Path, console: Console) -> DemoSet:
     from handlers.cli.demo_audio.pairs import make_demo_pairs
 
-    with progress_bars(console) as bars:
-        bar = bars.add_task("making demo pairs", total=1.0)
-        pairs = make_demo_pairs(folder, on_progress=lambda done: bars.update(bar, completed=done))
+    with console.status("making demo pairs") as status:
+        pairs = make_demo_pairs(folder, on_progress=status.update)
     console.print(pairs.source)
     return pairs
 
@@ -90,7 +88,7 @@ def _comparison(rows: list[tuple[DemoPair, Document]]) -> Table:
         agrees = _agrees(pair, item)
         table.add_row(
             pair.title,
-            _seconds(pair.offset_seconds),
+            _seconds(pair.truth.offset_seconds),
             _seconds(result.get("offset_seconds")),
             f"{100 * result.get('confidence', 0.0):.1f} %",
             headline(result) if result else item["error"],
@@ -103,13 +101,14 @@ def _seconds(offset: float | None) -> str:
     return "no match" if offset is None else f"{offset:+.4f} s"
 
 
-def _agrees(pair: DemoPair, item: dict[str, Any]) -> bool:
-    result = item["result"]
-    if not result or result["verdict"] != pair.verdict:
+def _agrees(pair: DemoPair, item: Document) -> bool:
+    result, truth = item["result"], pair.truth
+    if not result or result["verdict"] != truth.verdict:
         return False
-    if pair.offset_seconds is None:
-        return bool(result["offset_seconds"] is None)
-    return abs(result["offset_seconds"] - pair.offset_seconds) <= _AGREES_WITHIN_SECONDS
+    found: float | None = result["offset_seconds"]
+    if found is None or truth.offset_seconds is None:
+        return found is truth.offset_seconds
+    return abs(found - truth.offset_seconds) <= _AGREES_WITHIN_SECONDS
 
 
 def _choose_port(wanted: int) -> int:
