@@ -16,11 +16,11 @@ def headline(result: Document) -> str:
     >>> headline({"verdict": "offset", "offset_seconds": -2.456})
     'dub is 2.456 s late'
     >>> headline({"verdict": "no_match", "offset_seconds": None})
-    'no match: the dub shares no programme with the master that could be aligned'
+    'no match: nothing in common that could be aligned'
     """
     verdict, offset = result["verdict"], result["offset_seconds"]
     if verdict == "no_match":
-        return "no match: the dub shares no programme with the master that could be aligned"
+        return "no match: nothing in common that could be aligned"
     if verdict == "in_sync":
         return f"dub is in sync ({lateness(offset)})"
     if verdict == "drift":
