@@ -9,7 +9,7 @@ from fastapi import Depends, Header, Path, Query, Request
 
 from handlers.api.schemas import AnalysisIdText, BatchIdText
 from handlers.api.services import ApiServices
-from sync_core.domain.errors import InputError, NotFound
+from sync_core.domain.errors import InputError, analysis_not_found, batch_not_found
 from sync_core.domain.ids import is_analysis_id, is_batch_id
 
 MAX_PAGE = 1_000
@@ -23,13 +23,13 @@ def _services(request: Request) -> ApiServices:
 
 def _batch_id(batch_id: Annotated[BatchIdText, Path()]) -> str:
     if not is_batch_id(batch_id):
-        raise NotFound(f"Batch {batch_id} not found")
+        raise batch_not_found(batch_id)
     return batch_id
 
 
 def _analysis_id(analysis_id: Annotated[AnalysisIdText, Path()]) -> str:
     if not is_analysis_id(analysis_id):
-        raise NotFound(f"Analysis {analysis_id} not found")
+        raise analysis_not_found(analysis_id)
     return analysis_id
 
 

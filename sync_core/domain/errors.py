@@ -65,6 +65,16 @@ class NotFound(InputError):
     code = "NOT_FOUND"
 
 
+def batch_not_found(batch_id: str) -> NotFound:
+    """Say that there is no such batch, in the words of the customer's document."""
+    return NotFound(f"Batch {batch_id} not found")
+
+
+def analysis_not_found(analysis_id: str) -> NotFound:
+    """Say that there is no such analysis."""
+    return NotFound(f"Analysis {analysis_id} not found")
+
+
 class WrongState(InputError):
     """The batch exists but its state does not allow the request."""
 

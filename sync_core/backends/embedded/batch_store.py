@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import sqlite3
+import struct
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -14,9 +14,11 @@ from sync_core.backends.embedded.database import Database
 from sync_core.backends.embedded.rows import batch_of, item_of, request_text
 from sync_core.backends.embedded.times import to_micros
 from sync_core.domain.batch import Batch, Change, Item, ItemEnd, ItemProgress, ItemRequest, StartOptions
-from sync_core.domain.errors import InputError, NotFound
+from sync_core.domain.errors import InputError, analysis_not_found
 from sync_core.domain.lease import Lease
 from sync_core.jobs.ports.batch_store import BatchPage, Begun, NotBegun
+
+_POSITION = struct.Struct(">qq")  # as large as the database's integers, and no larger
 
 
 class EmbeddedBatchStore:
@@ -107,15 +109,15 @@ def _page(db: sqlite3.Connection, limit: int, before: tuple[int, int] | None) ->
 
 
 def _cursor_at(created_at: int, batch_no: int) -> str:
-    return base64.urlsafe_b64encode(f"{created_at}.{batch_no}".encode()).decode()
+    return base64.urlsafe_b64encode(_POSITION.pack(created_at, batch_no)).decode()
 
 
 def _position_of(cursor: str) -> tuple[int, int]:
     try:
-        created_at, batch_no = base64.urlsafe_b64decode(cursor.encode()).decode().split(".")
-        return int(created_at), int(batch_no)
-    except (ValueError, binascii.Error):
+        created_at, batch_no = _POSITION.unpack(base64.urlsafe_b64decode(cursor.encode()))
+    except (ValueError, struct.error):
         raise InputError(f"The cursor {cursor!r} is none that this list gave; leave it out to start anew.") from None
+    return created_at, batch_no
 
 
 def _items(db: sqlite3.Connection, batch_id: str, start: int, limit: int) -> tuple[Item, ...]:
@@ -133,7 +135,7 @@ def _items(db: sqlite3.Connection, batch_id: str, start: int, limit: int) -> tup
 def _find_analysis(db: sqlite3.Connection, analysis_id: str) -> tuple[Batch, Item]:
     row = db.execute("SELECT * FROM items WHERE analysis_id = ?", (analysis_id,)).fetchone()
     if row is None:
-        raise NotFound(f"There is no analysis {analysis_id}.")
+        raise analysis_not_found(analysis_id)
     batch_row = db.execute("SELECT * FROM batches WHERE batch_no = ?", (row["batch_no"],)).fetchone()
     return batch_of(batch_row), item_of(row, batch_row["batch_id"], batch_row["first_item"])
 

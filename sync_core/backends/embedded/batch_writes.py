@@ -19,7 +19,7 @@ from sync_core.backends.embedded.rows import (
 from sync_core.backends.embedded.times import to_micros
 from sync_core.domain import batch as rules
 from sync_core.domain.batch import Batch, Change, StartOptions
-from sync_core.domain.errors import NotFound
+from sync_core.domain.errors import batch_not_found
 from sync_core.domain.ids import analysis_id_of_single
 from sync_core.jobs.ports.event_outbox import event_of
 
@@ -44,7 +44,7 @@ def find_batch(db: sqlite3.Connection, batch_id: str) -> StoredBatch:
     """Read a batch, or raise NotFound."""
     row = db.execute("SELECT * FROM batches WHERE batch_id = ?", (batch_id,)).fetchone()
     if row is None:
-        raise NotFound(f"There is no batch {batch_id}.")
+        raise batch_not_found(batch_id)
     return StoredBatch(row["batch_no"], row["first_item"], batch_of(row))
 
 
