@@ -14,10 +14,11 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from sync_core.domain.batch import Change, ItemEnd, ItemProgress, ItemStatus
+from sync_core.domain.batch import Change, Item, ItemEnd, ItemProgress, ItemStatus
 from sync_core.domain.errors import (
     AnalysisTimeout,
     AttemptsExhausted,
@@ -66,10 +67,12 @@ class AttemptPolicy:
     max_attempts: int = 3
     timeout_seconds: float = 1800.0
     first_backoff_seconds: float = 5.0
+    longest_backoff_seconds: float = 600.0
 
-    def backoff_seconds(self, attempt: int) -> float:
-        """Grow with the attempt: 5, 20, 80 s with the defaults."""
-        return float(self.first_backoff_seconds * 4 ** (max(attempt, 1) - 1))
+    def backoff_seconds(self, tries: int) -> float:
+        """Grow with the number of tries: 5, 20, 80, 320, then always 600 s with the defaults."""
+        growth = 4 ** min(max(tries, 1) - 1, 20)
+        return float(min(self.first_backoff_seconds * growth, self.longest_backoff_seconds))
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +111,32 @@ class ItemProcessor:
             raise
 
     async def _dispose(self, delivery: Delivery, refused: NotBegun) -> Outcome:
-        if refused.reason is Refusal.LEASED and refused.item and refused.item.lease_until:
-            left = (refused.item.lease_until - self.clock.now()).total_seconds()
+        """Drop a message whose item cannot begin, unless somebody else's attempt may yet need it.
+
+        At its first receipt such a message is a duplicate: the one that the attempt came from still exists. Were
+        duplicates kept, or followed by the next item's message, their number would grow with the length of the batch.
+        """
+        is_duplicate = delivery.receive_count == 1
+        item, batch = refused.item, refused.batch
+        if refused.reason is Refusal.LEASED and item and item.lease_until and not is_duplicate:
+            left = (item.lease_until - self.clock.now()).total_seconds()
             await self.queue.extend(delivery, visibility_seconds=max(left, 0.0) + 1.0)
             return Outcome.LATER
-        if refused.batch and refused.item and refused.item.next_item is not None:
-            await self.queue.send(messages_for(refused.batch, [refused.item.next_item]))
+        if refused.reason is Refusal.ENDED and item and batch and not is_duplicate:
+            await self.tidy(item, keep=item.report_key)
+            if item.next_item is not None:
+                await self.queue.send(messages_for(batch, [item.next_item]))
         await self.queue.delete(delivery)
         return Outcome.REPEATED
+
+    async def tidy(self, item: Item, *, keep: str | None) -> None:
+        """Remove what earlier attempts at an item reported before they crashed. Failing at that does no harm."""
+        if item.fence == 1:
+            return
+        try:
+            await self.reports.discard(_report_prefix(item), keep=keep)
+        except TransientError as error:
+            log.warning("unused reports were left: %s", error, extra={"batch_id": item.batch_id})
 
 
 class _Attempt:
@@ -128,6 +149,7 @@ class _Attempt:
         self.lease = begun.lease
         self.progress: Progress | None = None
         self.batch_cancelled = False
+        self.report_key: str | None = None
 
     @property
     def fields(self) -> dict[str, object]:
@@ -141,15 +163,30 @@ class _Attempt:
             return await self._save(end)
         except LeaseLost as error:
             log.warning("lease lost: %s", error, extra=self.fields)
+            await self._withdraw_report()
             return Outcome.LOST
         except TransientError as error:
             log.warning("will be tried again: %s", error, extra=self.fields)
             await self.release(count_attempt=error.blames_item)
             return Outcome.LATER
-        except Exception:
+        except Exception as bug:
             log.exception("a bug, not the item's fault as far as is known", extra=self.fields)
-            await self.release(count_attempt=True)
+            await self._fail_or_release(bug)
             return Outcome.BUG
+
+    async def _fail_or_release(self, bug: Exception) -> None:
+        """Let another attempt follow a bug, but not the last one, so that the batch ends."""
+        if self.begun.item.attempt < self.its.policy.max_attempts:
+            await self.release(count_attempt=True)
+            return
+        await self._save(
+            _failed(
+                SyncError(
+                    f"An error that nobody foresaw ended the last attempt too ({type(bug).__name__}); "
+                    "the worker's log has its trace."
+                )
+            )
+        )
 
     async def _end(self) -> ItemEnd:
         """Analyse, and say how the item ends. Errors that another attempt may mend are raised."""
@@ -194,9 +231,11 @@ class _Attempt:
             request.master_file, request.dub_file, request.methods, request.ai_model, request.per_channel
         )
         try:
-            async with asyncio.timeout(limit):
+            async with asyncio.timeout(limit) as timer:
                 return await self.its.analyzer.analyze(asked, self._note)
         except TimeoutError:
+            if not timer.expired():
+                raise
             raise AnalysisTimeout(
                 f"The analysis of {request.dub_file} took longer than {limit:g} s; "
                 "raise SYNC_ANALYSIS_TIMEOUT_SECONDS if the files are that long."
@@ -236,18 +275,23 @@ class _Attempt:
         item = self.begun.item
         self._note(Progress(AnalysisStage.REPORTING, 1.0))
         document = result_document(result)
-        key = f"{_report_prefix(item.batch_id, item.item_id)}{self.lease.fence}.json"
+        self.report_key = f"{_report_prefix(item)}{self.lease.fence}.json"
         report = {"batch_id": item.batch_id, "item_id": item.item_id, "attempt": item.attempt, "result": document}
-        await self.its.reports.put(key, json.dumps(report, indent=1).encode())
+        await self.its.reports.put(self.report_key, json.dumps(report, indent=1).encode())
         confidence = result.confidence if result.offset_seconds is not None else None
-        return ItemEnd(ItemStatus.COMPLETED, document, confidence, report_key=key)
+        return ItemEnd(ItemStatus.COMPLETED, document, confidence, report_key=self.report_key)
+
+    async def _withdraw_report(self) -> None:
+        """Remove the report of an attempt that came too late; its name is this lease's own."""
+        if self.report_key is not None:
+            with suppress(TransientError):
+                await self.its.reports.discard(self.report_key, keep=None)
 
     async def _save(self, end: ItemEnd) -> Outcome:
-        its, item = self.its, self.begun.item
+        its = self.its
         change = await self._finish(end)
-        if self.lease.fence > 1:
-            await its.reports.discard(_report_prefix(item.batch_id, item.item_id), keep=end.report_key)
         await its.queue.send(messages_for(change.batch, change.claimed))
+        await its.tidy(self.begun.item, keep=end.report_key)
         await its.queue.delete(self.delivery)
         log.info("item %s", end.status, extra={**self.fields, "error_code": end.error_code})
         return Outcome.SAVED
@@ -264,8 +308,12 @@ class _Attempt:
         return await its.store.finish(self.lease, end, now=its.clock.now())
 
     async def release(self, *, count_attempt: bool, delay_seconds: float | None = None) -> None:
-        """Give the item back; its message becomes visible after the back-off. Failing at that only costs time."""
-        delay = self.its.policy.backoff_seconds(self.begun.item.attempt) if delay_seconds is None else delay_seconds
+        """Give the item back; its message becomes visible after the back-off. Failing at that only costs time.
+
+        The back-off goes by the receipts, which also count attempts that are not the item's fault: an outage must not
+        use up the queue's receive limit.
+        """
+        delay = self.its.policy.backoff_seconds(self.delivery.receive_count) if delay_seconds is None else delay_seconds
         try:
             await self.its.store.release(self.lease, now=self.its.clock.now(), count_attempt=count_attempt)
             await self.its.queue.extend(self.delivery, visibility_seconds=delay)
@@ -277,8 +325,8 @@ def _failed(error: SyncError) -> ItemEnd:
     return ItemEnd(ItemStatus.FAILED, error=error.message, error_code=error.code)
 
 
-def _report_prefix(batch_id: str, item_id: str) -> str:
-    return f"{batch_id}/{item_id}-"
+def _report_prefix(item: Item) -> str:
+    return f"{item.batch_id}/{item.item_id}-"
 
 
 async def _stop(*tasks: asyncio.Task[AnalysisResult] | asyncio.Task[None]) -> None:
