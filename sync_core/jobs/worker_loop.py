@@ -85,7 +85,7 @@ class WorkerLoop:
                 await self._receive_until_stopped()
             finally:
                 await self._drain()
-        await self.registry.withdraw(self.info.worker_id)
+        await self._withdraw()
         if self._is_broken:
             raise WorkerBroken(f"{len(self._bugged)} items in a row met unforeseen errors; see the log for each.")
 
@@ -99,8 +99,8 @@ class WorkerLoop:
             delivery = await self._receive(next(orders))
             if delivery is None:
                 continue
-            if self._stopping.is_set():  # arrived during the last poll: it is somebody else's now
-                await self.queue.extend(delivery, visibility_seconds=0.0)
+            if self._stopping.is_set():
+                await self._give_back(delivery)
                 return
             task = asyncio.create_task(self._process(delivery))
             self._running.add(task)
@@ -122,6 +122,20 @@ class WorkerLoop:
             log.warning("cannot receive: %s", error)
             await self.clock.sleep(self.policy.storage_pause_seconds)
             return None
+
+    async def _give_back(self, delivery: Delivery) -> None:
+        """Leave what arrived during the last poll to other workers."""
+        try:
+            await self.queue.extend(delivery, visibility_seconds=0.0)
+        except TransientError as error:
+            log.warning("left to its visibility timeout: %s", error)
+
+    async def _withdraw(self) -> None:
+        """Take the worker out of the registry; an entry that stays expires by itself."""
+        try:
+            await self.registry.withdraw(self.info.worker_id)
+        except TransientError as error:
+            log.warning("left to expire: %s", error)
 
     async def _process(self, delivery: Delivery) -> None:
         """Process one delivery; whatever it raises, its message comes back by itself."""
