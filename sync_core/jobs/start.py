@@ -54,9 +54,11 @@ class StartBatch:
         try:
             change = await self.store.start(batch_id, options, self.clock.now())
         except WrongState:
-            if not repeated:
+            batch = await self.store.get(batch_id)
+            was_started = batch.started_at is not None
+            if not (repeated and was_started):
                 raise
-            return await self.store.get(batch_id)
+            return batch
         await self.queue.send(messages_for(change.batch, change.claimed))
         return change.batch
 
