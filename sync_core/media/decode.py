@@ -36,6 +36,7 @@ _MISSING_SECONDS = 1.0
 """So much less than announced is damage; encoders' announcements are off by some frames."""
 _EXACT_CONTAINERS = frozenset({"wav", "w64", "flac", "mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "mxf", "aiff", "caf"})
 """Where the announced duration is not an estimate from the bit rate."""
+_BARE_STREAMS = frozenset({"aac", "ac3", "dts", "eac3", "loas", "mlp", "mp3", "truehd"})
 _FARTHEST_START_SECONDS = 3600.0
 
 
@@ -101,7 +102,12 @@ class AudioReader:
 
     def _make_timeline(self, first: AudioFrame, tick_seconds: float) -> Timeline:
         start = (first.pts or 0) * tick_seconds
-        return Timeline(self._damage, tick_seconds=tick_seconds, end_seconds=start + self._announced + _MISSING_SECONDS)
+        return Timeline(
+            self._damage,
+            tick_seconds=tick_seconds,
+            end_seconds=start + self._announced + _MISSING_SECONDS,
+            has_clock=self._container.format.name not in _BARE_STREAMS,
+        )
 
     @property
     def name(self) -> str:

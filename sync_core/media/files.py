@@ -101,19 +101,22 @@ def looks_like_media(path: Path) -> bool:
 
 
 def missing_wav_bytes(path: Path) -> int:
-    """Count the bytes that a WAV file's header announces but the file does not have; 0 for anything else.
+    """Count the bytes that a WAV or RF64 file's header announces but the file does not have; 0 for anything else.
 
     FFmpeg shortens such a file silently, so a copy that was cut off would pass for a whole one.
     """
-    size = path.stat().st_size
+    size, long_length = path.stat().st_size, 0
     with path.open("rb") as file:
-        if file.read(4) != b"RIFF" or file.read(8)[4:] != b"WAVE":
+        if file.read(4) not in (b"RIFF", b"RF64", b"BW64") or file.read(8)[4:] != b"WAVE":
             return 0
         while len(head := file.read(8)) == 8:
             length = int.from_bytes(head[4:], "little")
             if head[:4] == b"data":
-                return max(file.tell() + length - size, 0) if 0 < length < _STREAMED else 0
-            file.seek(length + length % 2, os.SEEK_CUR)
+                length = length if length < _STREAMED else long_length
+                return max(file.tell() + length - size, 0) if length else 0
+            body = file.read(16) if head[:4] == b"ds64" else b""
+            long_length = int.from_bytes(body[8:16], "little") or long_length
+            file.seek(length + length % 2 - len(body), os.SEEK_CUR)
     return 0
 
 

@@ -40,13 +40,17 @@ class Timeline:
         The stream's time base: no timestamp is finer.
     end_seconds
         Where the container says that the stream ends, on its own clock.
+    has_clock
+        False for bare streams of packets, whose timestamps FFmpeg makes up from the first packet's rate: their frames
+        just follow each other.
     """
 
-    def __init__(self, damage: Damage, *, tick_seconds: float, end_seconds: float) -> None:
+    def __init__(self, damage: Damage, *, tick_seconds: float, end_seconds: float, has_clock: bool = True) -> None:
         self._damage = damage
         self._tick_seconds = tick_seconds
         self._tolerance = max(_JITTER_SECONDS, tick_seconds)
         self._end_seconds = end_seconds
+        self._has_clock = has_clock
         self._first: float | None = None
         self._position = 0.0
         self._reset_seconds = 0.0
@@ -82,7 +86,9 @@ class Timeline:
         return abs(time - position) <= self._tolerance
 
     def _time(self, frame: AudioFrame) -> float | None:
-        return None if frame.pts is None else frame.pts * self._tick_seconds + self._reset_seconds
+        return (
+            None if frame.pts is None or not self._has_clock else frame.pts * self._tick_seconds + self._reset_seconds
+        )
 
     def _append(self, frame: AudioFrame) -> PlacedFrame:
         self._position += _seconds(frame)
@@ -95,6 +101,7 @@ class Timeline:
         if step < 0 and self._is_believable(step):
             yield from self._cut(frame, -step)
         elif step > 0 and self._is_believable(step):
+            step = self._whole_packets(step, _seconds(frame))
             self._damage.jump(f"{step:.3f} s of audio are missing at {self._elapsed}; silence was put there")
             self._position += step + _seconds(frame)
             yield PlacedFrame(frame, silence_seconds=step)
@@ -104,6 +111,11 @@ class Timeline:
             )
             self._reset_seconds -= step
             yield self._append(frame)
+
+    def _whole_packets(self, gap_seconds: float, packet_seconds: float) -> float:
+        """Undo the rounding of coarse timestamps: what is lost is whole packets, as far as the clock can tell."""
+        whole = round(gap_seconds / packet_seconds) * packet_seconds
+        return whole if abs(whole - gap_seconds) <= self._tick_seconds else gap_seconds
 
     def _cut(self, frame: AudioFrame, overlap_seconds: float) -> Iterator[PlacedFrame]:
         start = self._position - overlap_seconds

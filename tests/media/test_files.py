@@ -7,6 +7,7 @@ import socket
 from pathlib import Path
 
 import pytest
+import soundfile
 
 from sync_core.domain.errors import MediaCorrupt, MediaNotFound, MediaUnsupported, PathNotAllowed
 from sync_core.domain.media import MediaPolicy, parse_media_ref
@@ -174,5 +175,9 @@ def test_missing_bytes_of_a_wav(root: Path) -> None:
     assert missing_wav_bytes(path) == 1000
     path.write_bytes(whole[:40] + b"\xff\xff\xff\xff" + whole[44:])
     assert missing_wav_bytes(path) == 0
+    soundfile.write(root / "long.wav", bursts(2.0), 48_000, format="RF64")
+    assert missing_wav_bytes(root / "long.wav") == 0
+    (root / "long.wav").write_bytes((root / "long.wav").read_bytes()[:-500])
+    assert missing_wav_bytes(root / "long.wav") == 500
     (root / "short").write_bytes(b"RI")
     assert missing_wav_bytes(root / "short") == 0
