@@ -37,6 +37,7 @@ class LiveService:
         self._settings = ApiSettings(data_dir=folder, media_roots=(Path("/mnt/data"),), **settings)
         self._with_worker = worker
         self._socket = socket.create_server(("127.0.0.1", 0))
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # asyncio does so for its own sockets only
         self.port: int = self._socket.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self._ready = threading.Event()
