@@ -17,6 +17,8 @@ OnProgress = Callable[[str], None]
 STEP_SECONDS = 60.0
 """Limit of each step: a download, a refresh of the package lists, an unpacking."""
 
+_PATIENCE = ("-o", "Acquire::Retries=0", "-o", "Acquire::http::Timeout=10", "-o", "Acquire::https::Timeout=10")
+
 
 class PackagesUnavailable(Exception):
     """The packages could not be had; the message is the reason, as the end of a sentence."""
@@ -63,12 +65,12 @@ def _require(*tools: str) -> None:
 def _download(names: Sequence[str], folder: Path, on_progress: OnProgress) -> None:
     on_progress(f"Fetching recordings, a few megabytes, once: {', '.join(names)}")
     try:
-        _run(["apt-get", "download", *names], folder)
+        _run(["apt-get", "download", *_PATIENCE, *names], folder)
     except PackagesUnavailable:
         on_progress("The system's package lists do not help; fetching private ones")
         private = _private_lists(folder)
-        _run(["apt-get", "update", *private], folder)
-        _run(["apt-get", "download", *private, *names], folder)
+        _run(["apt-get", "update", *_PATIENCE, *private], folder)
+        _run(["apt-get", "download", *_PATIENCE, *private, *names], folder)
 
 
 def _private_lists(folder: Path) -> list[str]:
@@ -76,7 +78,8 @@ def _private_lists(folder: Path) -> list[str]:
     lists, cache = folder / "lists", folder / "apt-cache"
     for needed in (lists / "partial", cache / "archives" / "partial"):
         needed.mkdir(parents=True)
-    settings = (f"Dir::State::lists={lists}", f"Dir::Cache={cache}", "Acquire::Languages=none")
+    strict = "APT::Update::Error-Mode=any"  # else a refresh that fetched nothing counts as a success
+    settings = (f"Dir::State::lists={lists}", f"Dir::Cache={cache}", "Acquire::Languages=none", strict)
     return [part for setting in settings for part in ("-o", setting)]
 
 

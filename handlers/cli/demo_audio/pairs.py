@@ -5,6 +5,7 @@ master_time = speed_ratio * dub_time + offset_seconds        a late dub has a ne
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -90,9 +91,9 @@ _RECIPES = (
     _Recipe(
         "drifting",
         "Italian dub, drifting",
-        Truth(Verdict.DRIFT, -0.31057, 180.0, "the dub starts 0.311 s late and plays 180 ppm too fast"),
+        Truth(Verdict.DRIFT, -0.31057, 160.0, "the dub starts 0.311 s late and plays 160 ppm too fast"),
         seed=5,
-        seconds=80.0,
+        seconds=90.0,
     ),
     _Recipe(
         "unrelated",
@@ -144,7 +145,7 @@ def _shifted(recipe: _Recipe, recordings: Recordings) -> tuple[Stereo, Stereo]:
     """Cut master and dub out of one programme, so that the equation above holds between them."""
     offset = recipe.truth.offset_seconds or 0.0
     ratio = 1 + Fraction(recipe.truth.drift_ppm or 0.0).limit_denominator(1000) / 1_000_000
-    start = _MARGIN_SECONDS + abs(offset)
+    start = math.ceil(_MARGIN_SECONDS + abs(offset))
     programme = build_programme(recordings, seconds=recipe.seconds + 2 * start, seed=recipe.seed)
     master = cut(programme.master, start_seconds=start, seconds=recipe.seconds)
     dub_seconds = recipe.seconds / float(ratio)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 from handlers.cli.demo_audio.recordings import Recordings
 from handlers.cli.demo_audio.timing import RATE_HZ
 from sync_core.media.small_files import Stereo
+
+_Clip = TypeVar("_Clip")
 
 _BED_LEVEL = 0.6
 """Of music against dialogue, as an amplitude: a little over 4 dB below."""
@@ -51,9 +54,10 @@ def _mixed(bed: Stereo, *dialogues: Stereo) -> Programme:
 
 def _lay_music(bed: Stereo, tunes: Sequence[Stereo], rng: np.random.Generator) -> None:
     """Lay cue after cue, each from somewhere in a tune, with fades and now and then a gap."""
+    deck = _deck(tunes, rng)
     at = 0.0
     while at < bed.shape[0] / RATE_HZ:
-        tune = tunes[int(rng.integers(len(tunes)))]
+        tune = next(deck)
         length = min(rng.uniform(6.0, 14.0), tune.shape[0] / RATE_HZ)
         start = rng.uniform(0.0, tune.shape[0] / RATE_HZ - length)
         cue = tune[int(start * RATE_HZ) : int((start + length) * RATE_HZ)]
@@ -62,11 +66,12 @@ def _lay_music(bed: Stereo, tunes: Sequence[Stereo], rng: np.random.Generator) -
 
 
 def _lay_effects(bed: Stereo, effects: Sequence[Stereo], rng: np.random.Generator) -> None:
+    deck = _deck(effects, rng)
     at = rng.exponential(2.0)
     while at < bed.shape[0] / RATE_HZ:
         pan = rng.uniform(0.3, 0.7)
         sides = np.array([2 * (1 - pan), 2 * pan], np.float32) * np.float32(rng.uniform(0.4, 1.4))
-        _add(bed, effects[int(rng.integers(len(effects)))] * sides, at)
+        _add(bed, next(deck) * sides, at)
         at += 0.2 + rng.exponential(2.0)
 
 
@@ -75,13 +80,21 @@ def _lay_dialogue(
 ) -> tuple[Stereo, Stereo]:
     """Speak the same lines at the same cues in both languages; the dub begins up to 80 ms later, as dubs do."""
     master, dub = np.zeros((samples, 2), np.float32), np.zeros((samples, 2), np.float32)
+    deck = _deck(lines, rng)
     at = rng.uniform(0.2, 1.5)
     while at < samples / RATE_HZ:
-        ours, theirs = lines[int(rng.integers(len(lines)))]
+        ours, theirs = next(deck)
         _add(master, ours, at)
         _add(dub, theirs, at + rng.uniform(0.0, 0.08))
         at += max(ours.shape[0], theirs.shape[0]) / RATE_HZ + rng.uniform(0.4, 2.0)
     return master, dub
+
+
+def _deck(clips: Sequence[_Clip], rng: np.random.Generator) -> Iterator[_Clip]:
+    """Deal clips in random order, each once before any comes again: repeats would make other offsets plausible."""
+    while True:
+        for index in rng.permutation(len(clips)):
+            yield clips[index]
 
 
 def _faded(clip: Stereo, *, seconds: float) -> Stereo:

@@ -18,6 +18,8 @@ DUB_VOICE = "asterisk-core-sounds-it-gsm"
 MUSIC = "tumiki-fighters-data"
 PACKAGES = (MASTER_VOICE, DUB_VOICE, MUSIC)
 
+_LOOK_ALIKES = frozenset({"here_comes_a_gigantic_toy.ogg", "ship_destroyed.wav"})
+"""They hold parts of other clips, sample for sample: programmes that should have nothing in common would."""
 _LINES = 48
 _LINE_BYTES = (3_300, 16_500)
 """Of GSM at 1,650 bytes a second: lines of 2 to 10 seconds in both languages."""
@@ -76,7 +78,7 @@ def _clips(package: Path, suffix: str) -> tuple[Stereo, ...]:
 
 
 def _files(package: Path, suffix: str) -> Iterable[Path]:
-    return sorted(path for path in package.rglob(f"*{suffix}") if path.is_file())
+    return sorted(path for path in package.rglob(f"*{suffix}") if path.name not in _LOOK_ALIKES)
 
 
 def _speech(path: Path) -> Stereo:

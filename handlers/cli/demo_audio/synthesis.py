@@ -6,6 +6,8 @@ chords that never repeat exactly. Effects are bursts and sweeps.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,7 +28,8 @@ def synthesise(*, reason: str) -> Recordings:
     """Make a set of clips, always the same; `reason` says, as the end of a sentence, why they are not recordings."""
     rng = np.random.default_rng(_SEED)
     lines = tuple((_line(rng, _MASTER_VOICE_HZ), _line(rng, _DUB_VOICE_HZ)) for _ in range(16))
-    music = tuple(_tune(rng, seconds=24.0) for _ in range(6))
+    plucks = [_pluck(rng, pitch * octave) for pitch in _SCALE_HZ for octave in (1.0, 2.0, 4.0)]
+    music = tuple(_tune(rng, plucks, seconds=30.0) for _ in range(10))
     effects = tuple(_effect(rng) for _ in range(16))
     return Recordings(lines, music, effects, f"Synthesised, not recorded, because {reason}.")
 
@@ -44,7 +47,7 @@ def _syllable(rng: np.random.Generator, voice_hz: float) -> _Mono:
     harmonics = np.arange(1, int(3500 / pitch.max()))
     gains = np.exp(-(((harmonics * voice_hz)[:, None] - formants) ** 2) / (2 * 140.0**2)) @ np.array([1.0, 0.5, 0.25])
     voiced = sum((gain + 0.02 / k) * np.sin(k * phase) for k, gain in zip(harmonics, gains, strict=True))
-    return np.asarray(voiced * np.sin(np.pi * t / t[-1]) ** 0.5)
+    return np.asarray(voiced * np.sqrt(np.hanning(t.size)))
 
 
 def _hiss(rng: np.random.Generator) -> _Mono:
@@ -54,12 +57,12 @@ def _hiss(rng: np.random.Generator) -> _Mono:
     return np.asarray(loudness * np.diff(rng.standard_normal(t.size), prepend=0.0) * np.hanning(t.size))
 
 
-def _tune(rng: np.random.Generator, *, seconds: float) -> Stereo:
-    """Pluck notes of a scale at irregular times."""
+def _tune(rng: np.random.Generator, plucks: Sequence[_Mono], *, seconds: float) -> Stereo:
+    """Pluck notes at irregular times."""
     tune = np.zeros(int(seconds * RATE_HZ))
     at = 0.0
     while at < seconds - 0.1:
-        note = _pluck(rng, rng.choice(_SCALE_HZ) * rng.choice([1.0, 2.0, 4.0]))
+        note = plucks[int(rng.integers(len(plucks)))] * rng.uniform(0.3, 1.0)
         first = int(at * RATE_HZ)
         part = tune[first : first + note.size]
         part += note[: part.size]
@@ -69,12 +72,12 @@ def _tune(rng: np.random.Generator, *, seconds: float) -> Stereo:
 
 def _pluck(rng: np.random.Generator, pitch_hz: float) -> _Mono:
     t = _times(1.2)
-    partials = sum(
+    partials = [
         np.exp(-t * (2.0 + k)) / k * np.sin(2 * np.pi * k * pitch_hz * t + rng.uniform(0, 2 * np.pi))
         for k in range(1, 7)
-    )
-    attack = np.minimum(t / 0.004, 1.0)
-    return np.asarray(partials * attack * np.minimum((t[-1] - t) / 0.05, 1.0))
+    ]
+    attack, release = np.minimum(t / 0.004, 1.0), np.minimum((t[-1] - t) / 0.05, 1.0)
+    return np.asarray(np.sum(partials, axis=0) * attack * release)
 
 
 def _effect(rng: np.random.Generator) -> Stereo:

@@ -10,6 +10,7 @@ import math
 from fractions import Fraction
 
 import numpy as np
+from scipy import fft
 
 from sync_core.media.small_files import Stereo
 
@@ -28,6 +29,9 @@ def cut(world: Stereo, *, start_seconds: float, seconds: float, speed_ratio: Fra
     seconds
         Length of the result, in its own time.
 
+    speed_ratio
+        Transforms are fast where the numerator and the denominator have small prime factors only.
+
     Raises
     ------
     ValueError
@@ -44,11 +48,11 @@ def cut(world: Stereo, *, start_seconds: float, seconds: float, speed_ratio: Fra
 
 def _resampled(world: Stereo, speed_ratio: Fraction, *, shift: float) -> Stereo:
     """Give the recording at `shift + speed_ratio * n` samples, for all n."""
-    padding = -world.shape[0] % speed_ratio.numerator
-    padded = np.pad(world, ((0, padding), (0, 0)))
-    samples = padded.shape[0]
-    count = samples // speed_ratio.numerator * speed_ratio.denominator
-    spectrum = np.fft.rfft(padded, axis=0)[: count // 2 + 1]
-    ramp = np.exp(2j * np.pi * shift / samples * np.arange(spectrum.shape[0]))
-    played = np.fft.irfft(spectrum * ramp[:, None], count, axis=0) * (count / samples)
+    if speed_ratio == 1 and shift == 0.0:
+        return world
+    periods = fft.next_fast_len(math.ceil(world.shape[0] / speed_ratio.numerator), real=True)
+    samples, count = periods * speed_ratio.numerator, periods * speed_ratio.denominator
+    spectrum = fft.rfft(world, samples, axis=0)[: count // 2 + 1]
+    ramp = np.exp(2j * np.pi * shift / samples * np.arange(spectrum.shape[0])).astype(np.complex64)
+    played = fft.irfft(spectrum * ramp[:, None], count, axis=0) * np.float32(count / samples)
     return np.asarray(played, dtype=np.float32)
