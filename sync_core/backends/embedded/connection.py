@@ -21,6 +21,8 @@ _MEANING = {
     sqlite3.SQLITE_LOCKED: "another connection holds it",
     sqlite3.SQLITE_READONLY: "it cannot be written; check the permissions of the folder and the mount",
     sqlite3.SQLITE_IOERR: "the disk reports an error",
+    sqlite3.SQLITE_NOTADB: "it is no database of this system; use another folder",
+    sqlite3.SQLITE_CORRUPT: "it is damaged; restore a backup",
     sqlite3.SQLITE_CANTOPEN: "the file cannot be opened; check that the folder is still there",
 }
 
@@ -29,9 +31,12 @@ def connect(path: Path, *, busy_seconds: float, query_only: bool = False) -> sql
     """Open a connection whose transactions are explicit. It may be closed by another thread than its user's."""
     connection = sqlite3.connect(path, timeout=busy_seconds, isolation_level=None, check_same_thread=False)
     connection.row_factory = sqlite3.Row
-    connection.executescript(_SETUP)
-    if query_only:
-        connection.execute("PRAGMA query_only = ON")
+    try:
+        connection.executescript(_SETUP)
+        connection.execute(f"PRAGMA query_only = {query_only}")
+    except sqlite3.Error:
+        connection.close()
+        raise
     return connection
 
 

@@ -75,6 +75,7 @@ class Database:
             try:
                 if self._watcher is None:
                     self._watcher = connect(self.path, busy_seconds=0.0, query_only=True)
+                    self._connections.append(self._watcher)
                 return int(self._watcher.execute("PRAGMA data_version").fetchone()[0])
             except sqlite3.Error as error:
                 raise storage_error(error, self.path) from error

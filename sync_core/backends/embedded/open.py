@@ -50,7 +50,7 @@ def open_backend(
     Raises
     ------
     ConfigurationError
-        If the folder cannot be written, or its database is of a newer version of this system.
+        If the folder cannot be written, or its database is none or of a newer version of this system.
     """
     path = data_dir / "sync.db"
     try:
@@ -61,7 +61,7 @@ def open_backend(
         raise ConfigurationError(
             f"{data_dir} cannot be written ({error}); set SYNC_DATA_DIR to a folder that can."
         ) from error
-    except sqlite3.OperationalError as error:
+    except sqlite3.DatabaseError as error:
         raise ConfigurationError(f"{storage_error(error, path).message} It is in SYNC_DATA_DIR.") from error
     database = Database(path, busy_seconds=_BUSY_SECONDS)
     return EmbeddedBackend(

@@ -120,7 +120,7 @@ def prepare(path: Path, *, busy_seconds: float) -> None:
     Raises
     ------
     ConfigurationError
-        If the file is of a newer version of this system, or is no database.
+        If the file is of a newer version of this system.
     """
     with (
         closing(Turnstile(path)) as turnstile,
@@ -135,14 +135,7 @@ def prepare(path: Path, *, busy_seconds: float) -> None:
 
 
 def _version(connection: sqlite3.Connection, path: Path) -> int:
-    try:
-        found = int(connection.execute("PRAGMA user_version").fetchone()[0])
-    except sqlite3.DatabaseError as error:
-        if isinstance(error, sqlite3.OperationalError):
-            raise
-        raise ConfigurationError(
-            f"{path} is no database of this system ({error}); set another SYNC_DATA_DIR."
-        ) from error
+    found = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if found > VERSION:
         raise ConfigurationError(
             f"{path} was written by a newer version of this system (schema {found}, known here: {VERSION}). "
