@@ -7,7 +7,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import PurePosixPath
 
 from sync_core.domain.errors import InputError, PathNotAllowed
 
@@ -19,6 +18,7 @@ class MediaScheme(StrEnum):
 
 
 _SELECTOR = re.compile(r"#a:(?P<stream>\d{1,3})(?:,ch:(?P<channel>\d{1,3}))?$|#ch:(?P<only_channel>\d{1,3})$")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SCHEME = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]*://")
 
 
@@ -62,7 +62,7 @@ def parse_media_ref(text: str) -> MediaRef:
     """
     if not text.strip():
         raise InvalidMediaReference("the path is missing")
-    if any(ord(c) < 32 or ord(c) == 127 for c in text):
+    if _CONTROL.search(text):
         raise InvalidMediaReference("the path holds control characters")
     selector = _SELECTOR.search(text)
     location = text[: selector.start()] if selector else text
@@ -141,4 +141,5 @@ class MediaPolicy:
 
 def is_inside(path: str, roots: Sequence[str]) -> bool:
     """Tell whether a normalised absolute path lies in one of the folders; `/mnt/data2` is not in `/mnt/data`."""
-    return any(PurePosixPath(path).is_relative_to(posixpath.normpath(root)) for root in roots)
+    folder = path.rstrip("/") + "/"
+    return any(folder.startswith(posixpath.normpath(root).rstrip("/") + "/") for root in roots)
