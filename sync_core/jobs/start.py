@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -65,10 +66,9 @@ class StartBatch:
     async def _is_repeated(self, batch_id: str, key: str | None, fingerprint: str) -> bool:
         if not key:
             return False
-        now = self.clock.now()
-        first = f"{batch_id}@{now.timestamp()}"
-        bound = await self.keys.claim(f"start/{batch_id}/{key}", fingerprint=fingerprint, resource_id=first, now=now)
-        return bound != first
+        mine = secrets.token_hex(8)
+        scoped, now = f"start/{batch_id}/{key}", self.clock.now()
+        return await self.keys.claim(scoped, fingerprint=fingerprint, resource_id=mine, now=now) != mine
 
 
 @dataclass(frozen=True, slots=True)
