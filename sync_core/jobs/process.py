@@ -122,7 +122,7 @@ class ItemProcessor:
             left = (item.lease_until - self.clock.now()).total_seconds()
             await self.queue.extend(delivery, visibility_seconds=max(left, 0.0) + 1.0)
             return Outcome.LATER
-        if refused.reason is Refusal.ENDED and item and batch and not is_duplicate:
+        if item and batch and item.status.is_terminal and not is_duplicate:
             await self.tidy(item, keep=item.report_key)
             if item.next_item is not None:
                 await self.queue.send(messages_for(batch, [item.next_item]))
@@ -130,13 +130,12 @@ class ItemProcessor:
         return Outcome.REPEATED
 
     async def tidy(self, item: Item, *, keep: str | None) -> None:
-        """Remove what earlier attempts at an item reported before they crashed. Failing at that does no harm."""
-        if item.fence == 1:
-            return
-        try:
+        """Remove what earlier attempts at an item reported before they crashed.
+
+        Comes before the message's deletion, so that a redelivery makes up for it where it fails.
+        """
+        if item.fence > 1:
             await self.reports.discard(_report_prefix(item), keep=keep)
-        except TransientError as error:
-            log.warning("unused reports were left: %s", error, extra={"batch_id": item.batch_id})
 
 
 class _Attempt:

@@ -235,18 +235,24 @@ async def test_an_end_that_cannot_be_stored_is_tried_anew_later(shop: Workshop) 
     assert shop.reports() == [f"{batch_id}/item_001-2.json"], "the first attempt's report is of no use any more"
 
 
-async def test_an_unused_report_that_cannot_be_removed_holds_nothing_up(shop: Workshop) -> None:
+async def test_an_unused_report_that_cannot_be_removed_holds_nothing_up_and_goes_later(shop: Workshop) -> None:
     batch_id = await shop.started(2, parallel_jobs=1)
+    await shop.backend.report_store.put(f"{batch_id}/item_001-1.json", b"left by a crash")
     shop.analyzer.will(dub(0), raises(StorageUnavailable("x")), answers(found()))
     await shop.processor().process(await shop.receive())
     shop.clock.advance(10)
-    delivery = await shop.receive()
-    shop.backend = TappedBackend(shop.backend, Trouble("report_store.discard", StorageUnavailable("read-only")))
+    delivery, backend = await shop.receive(), shop.backend
+    shop.backend = TappedBackend(backend, Trouble("report_store.discard", StorageUnavailable("read-only")))
 
-    assert await shop.processor().process(delivery) is Outcome.SAVED
+    await shop.processor().process(delivery)
 
-    assert (await shop.receive()).message.item_index == 1
+    shop.backend = backend
     assert (await shop.batch(batch_id)).counters.completed == 1
+    assert await shop.processor().process(await shop.receive()) is Outcome.SAVED
+    assert (await shop.batch(batch_id)).status is BatchStatus.COMPLETED
+    shop.clock.advance(61)
+    assert await shop.processor().process(await shop.receive()) is Outcome.REPEATED
+    assert shop.reports() == [f"{batch_id}/item_001-2.json", f"{batch_id}/item_002-1.json"]
 
 
 async def test_a_stale_fence_is_refused_by_every_write(shop: Workshop) -> None:
