@@ -8,7 +8,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from sync_core.backends.embedded.batch_store import EmbeddedBatchStore
+from sync_core.backends.embedded.batch_writes import Overdue
 from sync_core.backends.embedded.open import EmbeddedBackend, open_backend
+from sync_core.backends.embedded.work_queue import EmbeddedWorkQueue
 from sync_core.domain.batch import Batch, BatchStatus, Counters, Item, ItemRequest, Priority, StartOptions
 from sync_core.domain.ids import new_batch_id
 from sync_core.domain.methods import DEFAULT_METHODS
@@ -23,6 +26,7 @@ from tests.fakes.analyzer import ScriptedAnalyzer
 from tests.fakes.clock import FakeClock, SleeplessClock
 
 ANY_PRIORITY = tuple(Priority)
+_USUAL = Overdue()
 
 
 def dub(index: int) -> str:
@@ -119,9 +123,14 @@ class Workshop:
 
 
 @asynccontextmanager
-async def open_workshop(data_dir: Path, *, max_receives: int = 12) -> AsyncIterator[Workshop]:
+async def open_workshop(
+    data_dir: Path, *, max_receives: int = 12, poll_seconds: float = 0.1, overdue: Overdue = _USUAL
+) -> AsyncIterator[Workshop]:
     clock = FakeClock()
-    backend = open_backend(data_dir, clock=clock, max_receives=max_receives)
+    opened = open_backend(data_dir, clock=clock, max_receives=max_receives)
+    queue = EmbeddedWorkQueue(opened.database, clock=clock, max_receives=max_receives, poll_seconds=poll_seconds)
+    store = EmbeddedBatchStore(opened.database, overdue=overdue)
+    backend = replace(opened, work_queue=queue, batch_store=store)
     stop_time_during_work(backend, clock)
     try:
         yield Workshop(data_dir, backend, clock)
