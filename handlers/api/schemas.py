@@ -218,17 +218,17 @@ class BatchListResponse(Answer):
 
 
 class FullResult(ResultSummary):
-    """All that an analysis says; more fields are explained in the project's documentation."""
+    """All that an analysis says. A result that an older version stored may lack fields; they are empty then."""
 
     model_config = ConfigDict(extra="allow")
 
-    segments: Annotated[list[dict[str, object]], Field(description="Stretches of the dub with one offset each.")]
-    candidates: Annotated[list[dict[str, object]], Field(description="Other plausible offsets, best first.")]
-    methods: Annotated[list[dict[str, object]], Field(description="What each method found by itself.")]
-    frames: Annotated[dict[str, object] | None, Field(description="The offset in video frames.")]
-    timecode: str | None
-    media: Annotated[dict[str, object], Field(description="What was read of each file.")]
-    notes: list[str]
+    segments: Annotated[list[dict[str, object]], Field(description="Stretches of the dub with one offset each.")] = []
+    candidates: Annotated[list[dict[str, object]], Field(description="Other plausible offsets, best first.")] = []
+    methods: Annotated[list[dict[str, object]], Field(description="What each method found by itself.")] = []
+    frames: Annotated[dict[str, object] | None, Field(description="The offset in video frames.")] = None
+    timecode: str | None = None
+    media: Annotated[dict[str, object], Field(description="What was read of each file.")] = {}
+    notes: list[str] = []
 
 
 class AnalysisResponse(Answer):
@@ -369,6 +369,8 @@ class ErrorResponse(BaseModel):
     success: Literal[False] = False
     error: str
     error_code: str
-    details: Annotated[list[dict[str, object]], Field(description="Each thing that is wrong, where there are several.")]
+    details: Annotated[
+        list[dict[str, object]], Field(description="Each thing that is wrong, where there can be several.")
+    ] = []
     timestamp: Timestamp
     request_id: str

@@ -8,6 +8,7 @@ import io
 import pytest
 
 from handlers.api.accept import prefers_csv
+from handlers.api.schemas import ResultsResponse
 from tests.api.live import LiveService, rows
 
 
@@ -32,6 +33,14 @@ def test_results_are_partial_while_the_batch_runs(own: LiveService):
         "processing",
         "pending",
     ]
+
+
+def test_documents_are_as_the_schema_says(service: LiveService):
+    batch_id = service.finished(rows("one", "missing", "unrelated"))
+    for answer in (service.batch(batch_id, "results"), service.http.get(f"/api/v1/reports/{batch_id}.json")):
+        document = answer.json()
+        told = ResultsResponse.model_validate(document).model_dump(mode="json", exclude_unset=True)
+        assert told | {"timestamp": document["timestamp"]} == document
 
 
 def test_results_before_the_start(idle: LiveService):
