@@ -1,10 +1,12 @@
-"""Turn fits into the estimate that leaves the analysis."""
+"""Turn pieces and checked proposals into the estimate that leaves the analysis."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from sync_core.analysis import confidence
+from sync_core.analysis import confidence, gaps, rates
+from sync_core.analysis.edits import Piece
 from sync_core.analysis.estimate import Estimate
 from sync_core.analysis.fit import Fit
 from sync_core.analysis.hypotheses import Checked
@@ -17,36 +19,33 @@ AGREE_SECONDS = 0.060
 """A method found the answer when one of its lags is this near."""
 
 _FINEST_SECONDS = 1e-6
-_LARGEST_ERROR_FACTOR = 3.0
+_ERRORS = 3.0
+_LONGEST_UNTOLD_SECONDS = 3.0
+_SHORTEST_GAP_SECONDS = 0.1
+_SAME_LINE_SECONDS = 0.002
+_NAMED_WITHIN_PPM = 3.0
+_NOT_CONFIRMED = "None of the offsets that this method found was confirmed on the waveforms."
 
 
-def line_offset(line: Line, master: Track, dub: Track) -> float:
-    """Offset of a line in file times, seconds; whole microseconds at best, so that equal files give exactly 0."""
-    offset = line.lag / ANALYSIS_RATE_HZ + master.start_seconds - line.slope * dub.start_seconds
-    return 0.0 if abs(offset) < _FINEST_SECONDS else round(offset, 7)
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """The pair that an estimate is about."""
 
+    master: Track
+    dub: Track
 
-def matched(
-    fit: Fit, master: Track, dub: Track, checked: Sequence[Checked], missing: Sequence[MethodResult]
-) -> Estimate:
-    """Build the estimate for a dub that lies on one line."""
-    offset = line_offset(fit.line, master, dub)
-    rivals = [one for one in checked if not _near(one, fit.line, dub)]
-    trust = confidence.of_score(fit.score, rivals[0].coherence if rivals else 0.0)
-    methods = method_results(fit, offset, trust, master, dub, checked)
-    return Estimate(
-        offset_seconds=offset,
-        speed_ratio=fit.line.slope,
-        rate_label=None,
-        precision_seconds=precision(fit, dub),
-        confidence=trust,
-        method_used=_best_method(fit, dub, checked),
-        edited=False,
-        segments=(_whole(dub, offset, fit.line.slope, trust),),
-        candidates=_candidates(rivals, master, dub, fit.score),
-        methods=(*methods, *missing),
-        notes=("One side is inverted in polarity.",) if fit.sign < 0 else (),
-    )
+    def offset(self, line: Line) -> float:
+        """Offset of a line in file times, seconds; nothing finer than a microsecond, so that equal files give 0."""
+        offset = line.lag / ANALYSIS_RATE_HZ + self.master.start_seconds - line.slope * self.dub.start_seconds
+        return 0.0 if abs(offset) < _FINEST_SECONDS else round(offset, 7)
+
+    def dub_time(self, sample: int) -> float:
+        return round(self.dub.start_seconds + sample / ANALYSIS_RATE_HZ, 6)
+
+    def in_master(self, line: Line, start: int, stop: int) -> float:
+        """Seconds of a stretch of the dub that would lie inside the master on a line."""
+        low, high = (line.slope * sample + line.lag for sample in (start, stop))
+        return max(min(high, self.master.samples.size) - max(low, 0.0), 0.0) / ANALYSIS_RATE_HZ
 
 
 def refused(checked: Sequence[Checked], methods: Sequence[Method], missing: Sequence[MethodResult]) -> Estimate:
@@ -56,69 +55,153 @@ def refused(checked: Sequence[Checked], methods: Sequence[Method], missing: Sequ
     return Estimate(None, None, None, None, best, None, False, (), (), (*results, *missing))
 
 
+def matched(
+    sides: Sides, pieces: Sequence[Piece], checked: Sequence[Checked], missing: Sequence[MethodResult]
+) -> Estimate:
+    """Build the estimate for a dub of which at least one piece lies on a line."""
+    pieces = told([_settled(piece) for piece in pieces], sides)
+    found = [piece.fit for piece in pieces if piece.fit]
+    first = found[0]
+    lines = [fit.line for fit in found]
+    rivals = [one for one in checked if not any(_near(one, line, sides) for line in lines)]
+    trust = confidence.of_score(first.score, rivals[0].coherence if rivals else 0.0)
+    rate = rates.nearest(first.line.slope, _NAMED_WITHIN_PPM)
+    return Estimate(
+        offset_seconds=sides.offset(first.line),
+        speed_ratio=first.line.slope,
+        rate_label=rate.label if rate else None,
+        precision_seconds=precision(first, sides.dub),
+        confidence=trust,
+        method_used=_best_method(lines, sides, checked),
+        edited=_is_edited(pieces, sides),
+        segments=tuple(_segment(piece, sides, trust) for piece in pieces),
+        candidates=_candidates(rivals, sides, first.score),
+        methods=(*_method_results(lines, trust, sides, checked), *missing),
+        notes=("One side is inverted in polarity.",) if first.sign < 0 else (),
+    )
+
+
+def _settled(piece: Piece) -> Piece:
+    """Take a slope for 1, or for a named rate, where it cannot be told from it; the line turns about its middle."""
+    fit = piece.fit
+    if fit is None:
+        return piece
+    slope = rates.snapped(fit.line.slope, fit.slope_error)
+    pivot = fit.middle_seconds * ANALYSIS_RATE_HZ
+    line = replace(fit.line, slope=slope, lag=fit.line.lag + (fit.line.slope - slope) * pivot)
+    return replace(piece, fit=replace(fit, line=line))
+
+
+def told(pieces: Sequence[Piece], sides: Sides) -> list[Piece]:
+    """Leave out what is not worth telling, so that the pieces still cover the dub.
+
+    Neighbours on the same line become one. Before the first line and after the last one, sound that has no
+    counterpart because the master has not begun or has ended belongs to the programme.
+    """
+    kept: list[Piece] = []
+    for piece in pieces:
+        before = kept[-1] if kept else None
+        if before and before.fit and piece.fit and _same_line(before.fit.line, piece.fit.line, piece.start):
+            kept[-1] = replace(before, stop=piece.stop)
+        else:
+            kept.append(piece)
+    if len(kept) > 1 and kept[0].fit is None and _belongs(kept[0], kept[1].fit, sides):
+        kept[:2] = [replace(kept[1], start=kept[0].start)]
+    if len(kept) > 1 and kept[-1].fit is None and _belongs(kept[-1], kept[-2].fit, sides):
+        kept[-2:] = [replace(kept[-2], stop=kept[-1].stop)]
+    return kept
+
+
+def _same_line(one: Line, other: Line, at: int) -> bool:
+    step = (one.slope - other.slope) * at + one.lag - other.lag
+    return abs(step) < _SAME_LINE_SECONDS * ANALYSIS_RATE_HZ
+
+
+def _belongs(piece: Piece, fit: Fit | None, sides: Sides) -> bool:
+    if fit is None:
+        return False
+    seconds = (piece.stop - piece.start) / ANALYSIS_RATE_HZ
+    if seconds < _SHORTEST_GAP_SECONDS:
+        return True
+    plain = gaps.kind_of(sides.dub.samples[piece.start : piece.stop]) is SegmentKind.OTHER
+    return plain and sides.in_master(fit.line, piece.start, piece.stop) < _LONGEST_UNTOLD_SECONDS
+
+
+def _is_edited(pieces: Sequence[Piece], sides: Sides) -> bool:
+    """Whether the dub differs from part to part: more than one line, or sound in place of the master's programme."""
+    lines = [piece.fit.line for piece in pieces if piece.fit]
+    return len(lines) > 1 or any(
+        piece.fit is None and sides.in_master(lines[0], piece.start, piece.stop) >= _LONGEST_UNTOLD_SECONDS
+        for piece in pieces
+    )
+
+
+def _segment(piece: Piece, sides: Sides, trust: float) -> Segment:
+    start, stop = sides.dub_time(piece.start), sides.dub_time(piece.stop)
+    if piece.fit is None:
+        return Segment(start, stop, None, None, trust, gaps.kind_of(sides.dub.samples[piece.start : piece.stop]))
+    own = min(trust, confidence.of_score(piece.fit.score))
+    return Segment(start, stop, sides.offset(piece.fit.line), piece.fit.line.slope, own, SegmentKind.PROGRAMME)
+
+
 def precision(fit: Fit, dub: Track) -> float:
     """Half-width of the interval that the offset (at dub time 0) is in, seconds."""
-    drifts = fit.line.slope != 1.0
-    away = (fit.middle_seconds + dub.start_seconds) * fit.slope_error if drifts else 0.0
-    return max(round(_LARGEST_ERROR_FACTOR * float((fit.offset_error**2 + away**2) ** 0.5), 7), _FINEST_SECONDS)
+    known = rates.snapped(fit.line.slope, 0.0) in (1.0, *(rate.ratio for rate in rates.NAMED))
+    away = 0.0 if known else (fit.middle_seconds + dub.start_seconds) * fit.slope_error
+    return max(round(_ERRORS * float((fit.offset_error**2 + away**2) ** 0.5), 7), _FINEST_SECONDS)
 
 
-def method_results(
-    fit: Fit, offset: float, trust: float, master: Track, dub: Track, checked: Sequence[Checked]
+def _method_results(
+    lines: Sequence[Line], trust: float, sides: Sides, checked: Sequence[Checked]
 ) -> tuple[MethodResult, ...]:
     """Say for each method what it would have answered alone: the best confirmed lag among its own."""
     names = sorted({method for one in checked for method in one.scores}, key=list(Method).index)
-    return tuple(_method_result(name, fit, offset, trust, master, dub, checked) for name in names)
+    return tuple(_method_result(name, lines, trust, sides, checked) for name in names)
 
 
 def _method_result(
-    method: Method, fit: Fit, offset: float, trust: float, master: Track, dub: Track, checked: Sequence[Checked]
+    method: Method, lines: Sequence[Line], trust: float, sides: Sides, checked: Sequence[Checked]
 ) -> MethodResult:
-    own = [one for one in checked if method in one.scores]
-    best = own[0]
+    best = next(one for one in checked if method in one.scores)
     if best.coherence < confidence.CONFIRMED_SCORE:
         return _refusal(method, checked)
-    if _near(best, fit.line, dub):
-        return MethodResult(method, label(method), offset, best.scores[method], trust, ok=True)
-    found = line_offset(Line(best.lag_samples, 1.0, 0, dub.samples.size), master, dub)
+    score = best.scores[method]
+    for line in lines:
+        if _near(best, line, sides):
+            return MethodResult(method, label(method), sides.offset(line), score, trust, ok=True)
     alone = confidence.of_score(best.coherence, checked[0].coherence)
-    return MethodResult(method, label(method), found, best.scores[method], alone, ok=True)
+    own = Line(best.lag_samples, 1.0, 0, sides.dub.samples.size)
+    return MethodResult(method, label(method), sides.offset(own), score, alone, ok=True)
 
 
 def _refusal(method: Method, checked: Sequence[Checked]) -> MethodResult:
     own = [one for one in checked if method in one.scores]
     score = max((one.scores[method] for one in own), default=0.0)
     trust = max((confidence.of_score(one.coherence) for one in own), default=0.0)
-    error = "None of the offsets that this method found was confirmed on the waveforms."
-    return MethodResult(method, label(method), None, score, trust, ok=False, error=error)
+    return MethodResult(method, label(method), None, score, trust, ok=False, error=_NOT_CONFIRMED)
 
 
-def _best_method(fit: Fit, dub: Track, checked: Sequence[Checked]) -> Method | None:
-    near = [one for one in checked if _near(one, fit.line, dub)]
-    scores = {method: score for one in near for method, score in one.scores.items()}
+def _best_method(lines: Sequence[Line], sides: Sides, checked: Sequence[Checked]) -> Method | None:
+    near = [one for one in checked if any(_near(one, line, sides) for line in lines)]
+    scores = {method: score for one in near or checked for method, score in one.scores.items()}
     return max(scores, key=lambda method: scores[method], default=None)
 
 
-def _near(one: Checked, line: Line, dub: Track) -> bool:
+def _near(one: Checked, line: Line, sides: Sides) -> bool:
     """Whether the line comes within reach of a lag somewhere in the dub."""
-    moved = (line.slope - 1.0) * dub.samples.size
+    moved = (line.slope - 1.0) * sides.dub.samples.size
     low, high = min(line.lag, line.lag + moved), max(line.lag, line.lag + moved)
     reach = AGREE_SECONDS * ANALYSIS_RATE_HZ
     return low - reach <= one.lag_samples <= high + reach
 
 
-def _candidates(rivals: Sequence[Checked], master: Track, dub: Track, best: float) -> tuple[Candidate, ...]:
+def _candidates(rivals: Sequence[Checked], sides: Sides, best: float) -> tuple[Candidate, ...]:
     found = [one for one in rivals if one.coherence >= max(confidence.CONFIRMED_SCORE, best / 2)]
     return tuple(
         Candidate(
-            line_offset(Line(one.lag_samples, 1.0, 0, dub.samples.size), master, dub),
+            sides.offset(Line(one.lag_samples, 1.0, 0, sides.dub.samples.size)),
             1.0,
             confidence.of_score(one.coherence, best),
         )
         for one in found
     )
-
-
-def _whole(dub: Track, offset: float, slope: float, trust: float) -> Segment:
-    end = dub.start_seconds + dub.duration_seconds
-    return Segment(dub.start_seconds, end, offset, slope, trust, SegmentKind.PROGRAMME)

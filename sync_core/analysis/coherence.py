@@ -5,6 +5,9 @@ frequency counts alike, only phases matter) and added up over rows of a second o
 correlation over residual delays of +-60 ms around the line. What both sides share adds up at one delay; dialogue, noise
 and everything else spreads evenly.
 
+A line with a slope other than 1 needs no resampling: the master's block is longer by the slope, so that bin k counts k
+cycles per block on both sides.
+
 References
 ----------
 Knapp and Carter, The generalized correlation method for estimation of time delay (1976).
@@ -14,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import scipy.fft
@@ -30,7 +34,6 @@ QUIETEST_RMS = 1.5e-5
 """Blocks below this in-band level (-96 dBFS) are quantisation noise, which can be the same in any two files."""
 
 _BATCH_BLOCKS = 64
-_WINDOW = np.hanning(BLOCK_SAMPLES + 1)[:-1].astype(np.float32)
 _IN_BAND = slice(
     int(LOWEST_HZ * BLOCK_SAMPLES / ANALYSIS_RATE_HZ), int(HIGHEST_HZ * BLOCK_SAMPLES / ANALYSIS_RATE_HZ) + 1
 )
@@ -44,7 +47,8 @@ class Correlogram:
     Attributes
     ----------
     rows : [shape=(n_rows, 2 * REACH_SAMPLES + 1), float32]
-        Column c is a residual delay of `c - REACH_SAMPLES` samples: at that row, `master = line(dub) + residual`.
+        Column c is a residual delay of `c - REACH_SAMPLES` dub samples: at that row,
+        `master = line(dub + residual)`.
         A row sums its blocks; a block alone peaks at 1 when both sides are the same.
     centre_seconds : [shape=(n_rows,), float64, seconds]
         Dub time of each row's middle, counted from the dub's first sample.
@@ -63,7 +67,12 @@ def block_starts(line: Line, master_size: int, dub_size: int, step: int = BLOCK_
     last = min(line.stop_sample, dub_size) - BLOCK_SAMPLES
     starts = np.arange(first, last + 1, step, dtype=np.int64)
     at = line.master_samples(starts)
-    return starts[(at >= 0) & (at + BLOCK_SAMPLES <= master_size)]
+    return starts[(at >= 1) & (at + master_block(line) + 1 <= master_size)]
+
+
+def master_block(line: Line) -> int:
+    """Length of the master's counterpart of a block, samples."""
+    return round(BLOCK_SAMPLES * line.slope)
 
 
 def correlogram(
@@ -112,25 +121,37 @@ def _whitened(
     master: NDArray[np.float32], dub: NDArray[np.float32], starts: NDArray[np.int64], line: Line
 ) -> tuple[NDArray[np.complex64], NDArray[np.bool_]]:
     """Whitened cross-spectra of blocks [shape=(n, bins)], zero where either side is silent, and which are not."""
-    exact = line.master_samples(starts)
+    length = master_block(line)
+    exact = line.master_samples(starts) + (BLOCK_SAMPLES * line.slope - length) / 2
     whole = np.rint(exact).astype(np.int64)
-    ours = np.stack([master[k : k + BLOCK_SAMPLES] for k in np.clip(whole, 0, master.size - BLOCK_SAMPLES)])
-    theirs = np.stack([dub[k : k + BLOCK_SAMPLES] for k in starts])
-    left, right = (scipy.fft.rfft(side * _WINDOW, axis=1)[:, _IN_BAND] for side in (ours, theirs))
+    left = _spectra(master, np.clip(whole, 0, master.size - length), length)
+    right = _spectra(dub, starts, BLOCK_SAMPLES)
     loud = _loud(left) & _loud(right)
     product = left * np.conj(right)
     product /= np.abs(product) + np.float32(1e-30)
     product[~loud] = 0.0
-    residual = (exact - whole).astype(np.float32)
+    residual = ((exact - whole) * (BLOCK_SAMPLES / length)).astype(np.float32)
     if np.any(residual):
         bins = np.arange(_BINS, dtype=np.float32)[_IN_BAND]
         product *= np.exp(np.complex64(2j * np.pi / BLOCK_SAMPLES) * bins * residual[:, None])
     return product, loud
 
 
+def _spectra(samples: NDArray[np.float32], starts: NDArray[np.int64], length: int) -> NDArray[np.complex64]:
+    """In-band spectra of windowed blocks [shape=(n, bins)], scaled so that their power adds up to the mean square."""
+    window = _window(length)
+    blocks = np.stack([samples[k : k + length] for k in starts])
+    return np.asarray(scipy.fft.rfft(blocks * window, axis=1)[:, _IN_BAND])
+
+
+@lru_cache(maxsize=8)
+def _window(length: int) -> NDArray[np.float32]:
+    window = np.hanning(length + 1)[:-1]
+    return np.asarray(window * np.sqrt(2.0 / (length * np.square(window).sum())), np.float32)
+
+
 def _loud(spectra: NDArray[np.complex64]) -> NDArray[np.bool_]:
-    power = 2.0 * np.square(np.abs(spectra)).sum(axis=1) / (BLOCK_SAMPLES * np.square(_WINDOW).sum())
-    return np.asarray(power > QUIETEST_RMS**2)
+    return np.asarray(np.square(np.abs(spectra)).sum(axis=1) > QUIETEST_RMS**2)
 
 
 def _residuals(spectra: NDArray[np.complex64]) -> NDArray[np.float32]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from sync_core.analysis import assemble, confidence, hypotheses
+from sync_core.analysis import assemble, confidence, edits, hypotheses
+from sync_core.analysis.assemble import Sides
+from sync_core.analysis.edits import Pair
 from sync_core.analysis.estimate import Estimate
 from sync_core.analysis.fit import Fit, fit_line
 from sync_core.analysis.hypotheses import Checked
 from sync_core.analysis.line import Line
-from sync_core.analysis.methods.base import OffsetMethod
+from sync_core.analysis.methods.base import Features, OffsetMethod
 from sync_core.analysis.methods.registry import AVAILABLE
 from sync_core.analysis.progress import Stage
 from sync_core.analysis.track import Track
@@ -20,6 +22,10 @@ from sync_core.domain.result import MethodResult
 __all__ = ["Estimate", "compare", "ignore"]
 
 _FITS = 2
+_DIVIDING_STEPS = 20_000
+_FOR_BLOCKS = (Method.MFCC, Method.SPECTRAL, Method.ONSET)
+"""Features by which blocks are compared, the most sensitive first."""
+
 _STEPS_PER_METHOD = 40
 _LOOK_BLOCKS = 10_000
 _FIT_BLOCKS_PER_SECOND = 8
@@ -59,12 +65,16 @@ def compare(
     chosen, missing = _chosen(methods)
     if not len(master.log_mel) or not len(dub.log_mel):
         return assemble.refused((), list(chosen), missing)
-    checked = _checked(master, dub, list(chosen.values()), on_progress)
-    fit = _best_fit(master, dub, checked, on_progress)
+    features = _features(master, dub, list(chosen.values()), on_progress)
+    checked = _checked(master, dub, features, on_progress)
+    whole = _best_fit(master, dub, checked, on_progress)
+    dividing = Stage(on_progress, 0.7, 1.0, _DIVIDING_STEPS)
+    by = next(method for method in _FOR_BLOCKS if method in features)
+    pieces = edits.divide(Pair(master, dub, *features[by], dividing.advance), whole)
     on_progress(1.0)
-    if fit is None or fit.score < confidence.CONFIRMED_SCORE:
+    if not any(piece.fit for piece in pieces):
         return assemble.refused(checked, list(chosen), missing)
-    return assemble.matched(fit, master, dub, checked, missing)
+    return assemble.matched(Sides(master, dub), pieces, checked, missing)
 
 
 def _chosen(methods: Sequence[Method]) -> tuple[dict[Method, OffsetMethod], list[MethodResult]]:
@@ -77,9 +87,9 @@ def _chosen(methods: Sequence[Method]) -> tuple[dict[Method, OffsetMethod], list
     return chosen, [MethodResult(method, label(method), None, None, 0.0, ok=False, error=error) for method in absent]
 
 
-def _checked(
+def _features(
     master: Track, dub: Track, methods: Sequence[OffsetMethod], on_progress: Callable[[float], None]
-) -> list[Checked]:
+) -> dict[Method, tuple[Features, Features]]:
     extracting = Stage(on_progress, 0.0, 0.2, 2 * len(methods))
     features = {}
     for method in methods:
@@ -87,16 +97,27 @@ def _checked(
         extracting.advance()
         features[method.method] = one, method.features(dub)
         extracting.advance()
-    correlating = Stage(on_progress, 0.2, 0.5, _STEPS_PER_METHOD * len(methods))
+    return features
+
+
+def _checked(
+    master: Track,
+    dub: Track,
+    features: Mapping[Method, tuple[Features, Features]],
+    on_progress: Callable[[float], None],
+) -> list[Checked]:
+    correlating = Stage(on_progress, 0.2, 0.4, _STEPS_PER_METHOD * len(features))
     proposals = hypotheses.propose(features, on_dims=correlating.advance)
-    looking = Stage(on_progress, 0.5, 0.7, _LOOK_BLOCKS)
+    looking = Stage(on_progress, 0.4, 0.5, _LOOK_BLOCKS)
     return hypotheses.check(master, dub, proposals, on_block=looking.advance)
 
 
 def _best_fit(
     master: Track, dub: Track, checked: Sequence[Checked], on_progress: Callable[[float], None]
 ) -> Fit | None:
-    fitting = Stage(on_progress, 0.7, 1.0, int(_FIT_BLOCKS_PER_SECOND * _FITS * dub.duration_seconds))
+    """Fit a line at each of the best proposals; None if none is confirmed."""
+    fitting = Stage(on_progress, 0.5, 0.7, int(_FIT_BLOCKS_PER_SECOND * _FITS * dub.duration_seconds))
     lines = [Line(one.lag_samples, 1.0, 0, dub.samples.size) for one in checked[:_FITS]]
     fits = [fit_line(master, dub, line, on_block=fitting.advance) for line in lines]
-    return max((fit for fit in fits if fit), key=lambda fit: fit.score, default=None)
+    confirmed = [fit for fit in fits if fit and fit.score >= confidence.CONFIRMED_SCORE]
+    return max(confirmed, key=lambda fit: fit.score, default=None)

@@ -92,7 +92,7 @@ def moved_by(line: Line, found: Ridge) -> Line:
     level = abs(found.slope) < _SIGNIFICANT * found.slope_error
     slope = 0.0 if level else found.slope
     delay = found.delay + (found.slope * found.middle_seconds if level else 0.0)
-    return replace(line, lag=line.lag + delay, slope=line.slope + slope / ANALYSIS_RATE_HZ)
+    return replace(line, lag=line.lag + delay * line.slope, slope=line.slope * (1.0 + slope / ANALYSIS_RATE_HZ))
 
 
 def _furthest(one: Line, other: Line) -> float:

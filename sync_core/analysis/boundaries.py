@@ -1,0 +1,112 @@
+"""Place the joins between segments to a few milliseconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.fft
+from numpy.typing import NDArray
+
+from sync_core.analysis.fit import Fit
+from sync_core.analysis.track import ANALYSIS_RATE_HZ, Track
+
+_WINDOW_SAMPLES = 512
+_STEP_SAMPLES = 80
+_LOWEST_BIN, _HIGHEST_BIN = 4, 230
+_LEAST_GAP_STEPS = ANALYSIS_RATE_HZ // _STEP_SAMPLES
+_DOUBT = 0.045
+_QUIETEST = 3e-5
+_TAPS = 16
+_WINDOW = np.hanning(_WINDOW_SAMPLES + 1)[:-1].astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """Where one segment ends and the next starts, dub samples; apart where there is a gap."""
+
+    end_sample: int
+    start_sample: int
+
+
+def place_join(master: Track, dub: Track, before: Fit, after: Fit, first: int, last: int) -> Join:
+    """Find where the dub leaves one line and takes up the next, between two dub samples.
+
+    The whitened coherence with each line is added up over 5 ms steps; the join is where the sum of the one before it
+    and the other after it is highest. Where that is so in two places a second or more apart, there is a gap.
+    """
+    one = coherence_steps(master, dub, before, first, last)
+    other = coherence_steps(master, dub, after, first, last)
+    if not one.size:
+        return Join(first, first)
+    upto, onward = _before(one), _after(other)
+    end, start = int(np.argmax(upto)), _last_argmax(onward)
+    if start - end < _LEAST_GAP_STEPS:
+        end = start = _last_argmax(upto + onward)
+    return Join(first + end * _STEP_SAMPLES, first + start * _STEP_SAMPLES)
+
+
+def place_edge(master: Track, dub: Track, fit: Fit, first: int, last: int, *, rising: bool) -> int:
+    """Find where a line begins (`rising`) or ends next to material without counterpart, between two dub samples."""
+    steps = coherence_steps(master, dub, fit, first, last)
+    if not steps.size:
+        return first if rising else last
+    at = _last_argmax(_after(steps)) if rising else int(np.argmax(_before(steps)))
+    return first + at * _STEP_SAMPLES
+
+
+def _before(steps: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sum of all steps before each edge."""
+    return np.concatenate([[0.0], np.cumsum(steps)])
+
+
+def _after(steps: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sum of all steps after each edge."""
+    return np.concatenate([np.cumsum(steps[::-1])[::-1], [0.0]])
+
+
+def _last_argmax(values: NDArray[np.float64]) -> int:
+    return int(len(values) - 1 - np.argmax(values[::-1]))
+
+
+def coherence_steps(master: Track, dub: Track, fit: Fit, first: int, last: int) -> NDArray[np.float64]:
+    """Whitened coherence of the dub with the master along a line, in steps of 5 ms.
+
+    Returns
+    -------
+    coherence : [shape=(n_steps,), float64, -1 to 1]
+        Step k is about dub samples `first + 80 k` to `first + 80 k + 80`. Where the master sounds it is lowered by a
+        small constant, so that sound without a counterpart speaks against the line; where it is silent it is 0.
+    """
+    count = max((last - first) // _STEP_SAMPLES, 0)
+    margin = (_WINDOW_SAMPLES - _STEP_SAMPLES) // 2
+    at = np.arange(first - margin, first - margin + count * _STEP_SAMPLES + _WINDOW_SAMPLES)
+    theirs = _spectra(_read(dub.samples, at.astype(np.float64)), count)
+    ours = _spectra(_read(master.samples, fit.line.master_samples(at)), count)
+    expected, size = np.abs(ours), np.abs(ours) * np.abs(theirs)
+    both = size > _QUIETEST**2
+    whitened = np.where(both, fit.sign * (ours * np.conj(theirs)).real / np.where(both, size, 1.0), 0.0)
+    return np.asarray(np.where(expected > _QUIETEST, whitened - _DOUBT, 0.0).mean(axis=1), np.float64)
+
+
+def _spectra(samples: NDArray[np.float32], count: int) -> NDArray[np.complex64]:
+    frames = np.lib.stride_tricks.sliding_window_view(samples, _WINDOW_SAMPLES)[::_STEP_SAMPLES][:count]
+    spectra = scipy.fft.rfft(frames * _WINDOW, axis=1)[:, _LOWEST_BIN:_HIGHEST_BIN]
+    return np.asarray(spectra / np.float32(_WINDOW_SAMPLES / 2))
+
+
+def _read(samples: NDArray[np.float32], at: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Interpolate at any positions by a windowed sinc; 0 outside [float32]."""
+    whole = np.floor(at).astype(np.int64)
+    low, high = int(whole[0]) - _TAPS, int(whole[-1]) + _TAPS + 1
+    piece = np.zeros(high - low, np.float32)
+    a, b = max(low, 0), min(high, samples.size)
+    if b > a:
+        piece[a - low : b - low] = samples[a:b]
+    fraction = at - whole
+    if not fraction.any():
+        return piece[whole - low]
+    taps = np.arange(-_TAPS // 2 + 1, _TAPS // 2 + 1)
+    distance = taps - fraction[:, None]
+    weights = np.sinc(distance) * np.cos(np.pi * distance / (_TAPS + 2)) ** 2
+    return np.asarray((piece[(whole - low)[:, None] + taps] * weights).sum(axis=1), np.float32)

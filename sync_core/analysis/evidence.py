@@ -1,0 +1,45 @@
+"""How well each moment of the dub agrees with a line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sync_core.analysis import coherence, ridge
+from sync_core.analysis.coherence import BLOCK_SAMPLES, REACH_SAMPLES
+from sync_core.analysis.line import Line
+from sync_core.analysis.track import Track
+
+_CHUNK_ROWS = 512
+_NEAR_COLUMNS = 4
+
+
+def row_count(dub: Track) -> int:
+    """Count the rows of 0.256 s; a rest shorter than that has no row of its own."""
+    return dub.samples.size // BLOCK_SAMPLES
+
+
+def along(master: Track, dub: Track, line: Line, *, on_block: Callable[[int], None]) -> NDArray[np.float64]:
+    """Score each row of the dub on a line, whatever span the line has.
+
+    Returns
+    -------
+    scores : [shape=(n_rows,), float64]
+        Height at the line within a quarter of a millisecond, in standard deviations of other delays; 0 where either
+        side is silent, NaN where the master has no counterpart.
+    """
+    rows = row_count(dub)
+    scores = np.full(rows, np.nan)
+    everywhere = Line(line.lag, line.slope, 0, dub.samples.size)
+    starts = coherence.block_starts(everywhere, master.samples.size, dub.samples.size)
+    for first in range(0, len(starts), _CHUNK_ROWS):
+        some = starts[first : first + _CHUNK_ROWS]
+        picture = coherence.correlogram(
+            master.samples, dub.samples, everywhere, some, blocks_per_row=1, on_block=on_block
+        )
+        near = picture.rows[:, REACH_SAMPLES - _NEAR_COLUMNS : REACH_SAMPLES + _NEAR_COLUMNS + 1]
+        heights = np.abs(near).max(axis=1) / np.maximum(ridge.spread(picture.rows), 1e-9)
+        scores[some // BLOCK_SAMPLES] = np.where(picture.blocks > 0, heights, 0.0)
+    return scores

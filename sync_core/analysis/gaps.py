@@ -1,0 +1,43 @@
+"""Say what a stretch without counterpart sounds like."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.fft
+from numpy.typing import NDArray
+
+from sync_core.domain.result import SegmentKind
+
+_FRAME = 2048
+_MOST_FRAMES = 400
+_SILENT_RMS = 1e-3
+_PURE_SHARE = 0.9
+_PEAK_BINS = 4
+_MOSTLY = 0.6
+
+
+def kind_of(samples: NDArray[np.float32]) -> SegmentKind:
+    """Tell silence (under -60 dBFS), a steady tone and anything else apart, by what most of the stretch is.
+
+    Parameters
+    ----------
+    samples : [shape=(n,), float32]
+        Mono, 16 kHz.
+    """
+    frames = _frames(samples)
+    loud = np.sqrt(np.square(frames).mean(axis=1)) > _SILENT_RMS
+    if loud.mean() < 1.0 - _MOSTLY:
+        return SegmentKind.SILENCE
+    power = np.square(np.abs(scipy.fft.rfft(frames[loud] * np.hanning(frames.shape[1]), axis=1)))
+    top = np.argmax(power, axis=1)
+    near = np.clip(top[:, None] + np.arange(-_PEAK_BINS, _PEAK_BINS + 1), 0, power.shape[1] - 1)
+    share = np.take_along_axis(power, near, axis=1).sum(axis=1) / np.maximum(power.sum(axis=1), 1e-20)
+    steady = np.abs(top - np.median(top)) <= 1
+    return SegmentKind.TONE if np.mean((share > _PURE_SHARE) & steady) > _MOSTLY else SegmentKind.OTHER
+
+
+def _frames(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    if samples.size < _FRAME:
+        samples = np.concatenate([samples, np.zeros(_FRAME - samples.size, np.float32)])
+    starts = np.unique(np.linspace(0, samples.size - _FRAME, min(_MOST_FRAMES, samples.size // _FRAME)).astype(int))
+    return np.stack([samples[start : start + _FRAME] for start in starts])

@@ -1,0 +1,87 @@
+"""Choose for every moment of the dub the line it lies on, or none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+GAP = -1
+
+_CHANGE_COST = 24.0
+_GAP_COST = 8.0
+_STRONGEST = 9.0
+_CHANCE = 2.4
+_CLEAR = 4.0
+_WEAKEST_DISSENT, _STRONGEST_DISSENT = 0.01, 0.45
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Rows `start` up to `stop` lie on line number `line`; `GAP` for none."""
+
+    line: int
+    start: int
+    stop: int
+
+
+def emissions(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Turn scores into what a row adds for each line, against 0 for no line.
+
+    Parameters
+    ----------
+    scores : [shape=(n_lines, n_rows)]
+        As `evidence.along` gives them.
+
+    Notes
+    -----
+    A row that stands out speaks for its line. One that does not speaks against it only as much as most rows of that
+    line do stand out: in a dub whose music is faint, a silent witness means little.
+    """
+    raised = np.nan_to_num(scores, nan=0.0)
+    won = (raised >= raised.max(axis=0, initial=0.0)) & (raised > _CLEAR)
+    rate = np.array([_local_rate(row) for row in won])
+    dissent = np.clip(_STRONGEST_DISSENT * rate**3, _WEAKEST_DISSENT, _STRONGEST_DISSENT)
+    gains = np.minimum(2.0 * np.log(np.maximum(raised, _CHANCE) / _CHANCE), _STRONGEST)
+    out = np.where(raised > _CHANCE, gains, -dissent[:, None])
+    out[raised == 0.0] = 0.0
+    out[np.isnan(scores)] = -_WEAKEST_DISSENT
+    return out
+
+
+def _local_rate(won: NDArray[np.bool_]) -> float:
+    """Share of rows that stand out, within the span in which they do."""
+    at = np.flatnonzero(won)
+    return float(len(at) / (at[-1] - at[0] + 1)) if len(at) > 4 else 0.0
+
+
+def best_path(gains: NDArray[np.float64]) -> list[Run]:
+    """Viterbi over the lines and the gap [gains: shape=(n_lines, n_rows)]."""
+    lines, rows = gains.shape
+    values = np.zeros(lines + 1)
+    origin = np.zeros((rows, lines + 1), np.int16)
+    states = np.arange(lines + 1)
+    cost = np.full((lines + 1, lines + 1), _CHANGE_COST)
+    cost[-1, :] = cost[:, -1] = _GAP_COST
+    np.fill_diagonal(cost, 0.0)
+    for row in range(rows):
+        totals = values[:, None] - cost
+        origin[row] = totals.argmax(axis=0)
+        values = totals[origin[row], states]
+        values[:-1] += gains[:, row]
+    state = int(values.argmax())
+    path = np.empty(rows, np.int64)
+    for row in range(rows - 1, -1, -1):
+        path[row] = state
+        state = int(origin[row, state])
+    return runs(np.where(path == lines, GAP, path))
+
+
+def runs(path: NDArray[np.int64]) -> list[Run]:
+    """Group equal neighbours."""
+    if not len(path):
+        return []
+    edges = np.flatnonzero(np.diff(path)) + 1
+    starts, stops = [0, *edges.tolist()], [*edges.tolist(), len(path)]
+    return [Run(int(path[start]), start, stop) for start, stop in zip(starts, stops, strict=True)]
