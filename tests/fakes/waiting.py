@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable
 
 
-async def until(condition: Callable[[], object], *, within_seconds: float = 20.0) -> None:
+async def until(condition: Callable[[], object], *, within_seconds: float = 30.0) -> None:
     """Look until `condition`, which may be asynchronous, is true."""
     async with asyncio.timeout(within_seconds):
         while True:
