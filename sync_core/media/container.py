@@ -9,7 +9,6 @@ from av.container import InputContainer
 
 from sync_core.domain.errors import (
     MediaCorrupt,
-    MediaError,
     MediaNotFound,
     MediaUnsupported,
     OutOfMemory,
@@ -60,15 +59,13 @@ def open_container(path: Path, name: str) -> InputContainer:
 def _refusal(error: Exception, path: Path, name: str) -> SyncError:
     if isinstance(error, MemoryError):
         return OutOfMemory(f"{name} could not be opened: out of memory")
-    if isinstance(error, FileNotFoundError):
-        return MediaNotFound(f"{name} does not exist; check the path and that its volume is mounted")
-    if isinstance(error, OSError):
-        return StorageUnavailable(f"{name} could not be read: {error.strerror}; the storage may be back later")
-    return _unreadable(path, name)
-
-
-def _unreadable(path: Path, name: str) -> MediaError:
-    if looks_like_media(path):
+    try:
+        is_media = looks_like_media(path)
+    except FileNotFoundError:
+        return MediaNotFound(f"{name} does not exist any more; check that nobody moves it while it is read")
+    except OSError as failure:  # FFmpeg's own "Input/output error" may mean damage just as well
+        return StorageUnavailable(f"{name} could not be read: {failure.strerror}; the storage may be back later")
+    if is_media:
         return MediaCorrupt(
             f"{name} is damaged at its start or was cut off: 0 s of it could be read; copy or export it again"
         )

@@ -106,7 +106,7 @@ class AudioReader:
             self._damage,
             tick_seconds=tick_seconds,
             end_seconds=start + self._announced + _MISSING_SECONDS,
-            has_clock=self._container.format.name not in _BARE_STREAMS,
+            counted_at_hz=first.sample_rate if self._container.format.name in _BARE_STREAMS else None,
         )
 
     @property
@@ -210,6 +210,8 @@ class AudioReader:
 
     def _start_seconds(self, first: AudioFrame, tick_seconds: float) -> float:
         zero = probe.video_start_seconds(self._video)
+        if zero is None and self._damage.undecodable and self._stream.start_time is not None:
+            zero = self._stream.start_time * tick_seconds  # the first decoded sample is not the first one
         if zero is None or first.pts is None:
             return 0.0
         start = first.pts * tick_seconds - zero

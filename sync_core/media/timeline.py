@@ -40,17 +40,19 @@ class Timeline:
         The stream's time base: no timestamp is finer.
     end_seconds
         Where the container says that the stream ends, on its own clock.
-    has_clock
-        False for bare streams of packets, whose timestamps FFmpeg makes up from the first packet's rate: their frames
-        just follow each other.
+    counted_at_hz
+        For bare streams of packets, whose timestamps FFmpeg counts up at the first packet's rate: that rate. Frames of
+        another rate just follow. None: timestamps are what the file says.
     """
 
-    def __init__(self, damage: Damage, *, tick_seconds: float, end_seconds: float, has_clock: bool = True) -> None:
+    def __init__(
+        self, damage: Damage, *, tick_seconds: float, end_seconds: float, counted_at_hz: int | None = None
+    ) -> None:
         self._damage = damage
         self._tick_seconds = tick_seconds
         self._tolerance = max(_JITTER_SECONDS, tick_seconds)
         self._end_seconds = end_seconds
-        self._has_clock = has_clock
+        self._counted_at_hz = counted_at_hz
         self._first: float | None = None
         self._position = 0.0
         self._reset_seconds = 0.0
@@ -86,9 +88,9 @@ class Timeline:
         return abs(time - position) <= self._tolerance
 
     def _time(self, frame: AudioFrame) -> float | None:
-        return (
-            None if frame.pts is None or not self._has_clock else frame.pts * self._tick_seconds + self._reset_seconds
-        )
+        if frame.pts is None or (self._counted_at_hz and frame.sample_rate != self._counted_at_hz):
+            return None
+        return frame.pts * self._tick_seconds + self._reset_seconds
 
     def _append(self, frame: AudioFrame) -> PlacedFrame:
         self._position += _seconds(frame)

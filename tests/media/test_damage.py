@@ -129,6 +129,36 @@ def test_silence_decodes(tmp_path: Path) -> None:
     assert info.warnings == ()
 
 
+@pytest.mark.parametrize(
+    ("name", "codec"), [("a.aac", "aac"), ("a.mp3", "libmp3lame"), ("a.m4a", "aac"), ("a.mka", "flac")]
+)
+def test_undecodable_packets_become_silence_of_their_length(tmp_path: Path, name: str, codec: str) -> None:
+    path = write(tmp_path / name, Sound(SOURCE, codec))
+    whole, _ = read(path)
+    with AudioReader(path, name) as reader:
+        packets = [(one.pos, one.size) for one in reader._container.demux(reader._stream) if one.size]
+    content = bytearray(path.read_bytes())
+    for position, size in packets[20:30]:
+        content[position + 8 : position + size] = b"\xff" * (size - 8)
+    path.write_bytes(content)
+    decoded, _ = read(path)
+    assert len(decoded) == pytest.approx(len(whole), abs=32)
+
+
+def test_a_first_packet_that_is_lost_does_not_move_the_rest(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.mka", Sound(SOURCE, "flac"))
+    with AudioReader(path, "a.mka") as reader:
+        first = next(iter(reader._container.demux(reader._stream)))
+        assert reader.start_seconds == 0.0
+    content = bytearray(path.read_bytes())
+    at = content.index(bytes(first)[:32]) if len(bytes(first)) > 32 else 0
+    content[at : at + 64] = bytes(64)
+    path.write_bytes(content)
+    with AudioReader(path, "a.mka") as reader:
+        decoded = joined(reader.blocks())[0]
+        assert reader.start_seconds + lateness_seconds(decoded, SOURCE) == pytest.approx(0.0, abs=1e-3)
+
+
 def test_a_rate_that_changes_on_the_way(tmp_path: Path) -> None:
     first = write(tmp_path / "1.aac", Sound(SOURCE, "aac")).read_bytes()
     slow = bursts(6.0, rate_hz=32_000)

@@ -106,10 +106,13 @@ def test_a_gap_is_whole_packets_where_timestamps_are_coarse() -> None:
     assert placed[20].silence_seconds == pytest.approx(7 * STEP, abs=1e-9)
 
 
-def test_bare_streams_have_no_clock() -> None:
-    frames = [Frame(pts) for pts in (0, 5_000, 3, 10**9)]
-    placed = Timeline(Damage(), tick_seconds=1 / RATE, end_seconds=1.0, has_clock=False).place(frames)
-    assert [one[1:] for one in placed] == [(0.0, 0.0)] * 4
+def test_a_clock_that_was_counted_at_another_rate_is_not_believed() -> None:
+    frames = [Frame(index * SIZE) for index in range(10)]
+    frames += [Frame((10 + index) * SIZE, sample_rate=32_000) for index in range(10)]
+    damage = Damage()
+    placed = Timeline(damage, tick_seconds=1 / RATE, end_seconds=1.0, counted_at_hz=RATE).place(frames)
+    assert [one[1:] for one in placed] == [(0.0, 0.0)] * 20
+    assert damage.sentences() == ()
 
 
 def test_frames_without_timestamps_go_on() -> None:
