@@ -6,6 +6,7 @@ import codecs
 import csv
 import io
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -21,6 +22,8 @@ _T = TypeVar("_T")
 
 REQUIRED = ("master_file", "dub_file")
 OPTIONAL = ("methods", "ai_model", "description", "tags", "channels")
+_MOST_COLUMNS = 1_000
+_MOST_PROBLEMS = 10_000  # nobody mends more than that one by one; a wrong folder in 50,000 rows would fill the memory
 _DELIMITERS = (",", ";", "\t")
 _CHANNELS = {"": False, "downmix": False, "per_channel": True}
 
@@ -53,7 +56,7 @@ def parse_upload(content: bytes, *, limits: UploadLimits, policy: MediaPolicy) -
     TooLarge
         If the file has too many bytes or rows.
     InvalidBatch
-        If anything is wrong with it; `problems` holds every bad cell with its line and column.
+        If anything is wrong with it; `problems` holds the bad cells with their lines and columns.
     """
     if len(content) > limits.file_bytes:
         raise TooLarge(f"The file has {len(content):,} bytes; the limit is {limits.file_bytes:,}. Split it.")
@@ -63,14 +66,15 @@ def parse_upload(content: bytes, *, limits: UploadLimits, policy: MediaPolicy) -
         raise TooLarge(f"The file has {len(rows):,} rows; the limit is {limits.rows:,}. Split it.")
     reader = _RowReader(header, limits, policy)
     requests = [reader.read(row) for row in rows]
-    if reader.problems:
-        bad = len({problem.line for problem in reader.problems})
-        raise InvalidBatch(
-            f"{bad} of {len(rows)} rows cannot be used; nothing was stored. Mend them and upload the file again.",
-            reader.problems,
-        )
+    if reader.bad_rows:
+        raise InvalidBatch(_verdict(reader, len(rows)), reader.problems)
     ignored = tuple(name for name in header if name and name not in (*REQUIRED, *OPTIONAL))
     return ParsedUpload(tuple(request for request in requests if request), ignored)
+
+
+def _verdict(reader: _RowReader, total: int) -> str:
+    listed = f" The first {_MOST_PROBLEMS:,} problems are listed." if len(reader.problems) == _MOST_PROBLEMS else ""
+    return f"{reader.bad_rows} of {total} rows cannot be used; nothing was stored.{listed} Mend them and upload again."
 
 
 def decode_text(content: bytes) -> str:
@@ -123,7 +127,7 @@ def _read_table(text: str) -> tuple[tuple[str, ...], list[_Row]]:
         first = next(records, None)
         names = tuple(cell.strip().lower() for cell in first.cells) if first else ()
         if set(REQUIRED) <= set(names):
-            _refuse_repeated(names)
+            _check_header(names)
             rows = list(records)
             if not rows:
                 raise InvalidBatch("The file has a header but no rows.")
@@ -134,8 +138,10 @@ def _read_table(text: str) -> tuple[tuple[str, ...], list[_Row]]:
     )
 
 
-def _refuse_repeated(names: Sequence[str]) -> None:
-    repeated = sorted({name for name in names if name and names.count(name) > 1})
+def _check_header(names: Sequence[str]) -> None:
+    if len(names) > _MOST_COLUMNS:
+        raise InvalidBatch(f"The header names {len(names):,} columns; the limit is {_MOST_COLUMNS:,}.")
+    repeated = sorted(name for name, times in Counter(names).items() if name and times > 1)
     if repeated:
         raise InvalidBatch(f"The header names these columns more than once: {', '.join(repeated)}.")
 
@@ -163,9 +169,21 @@ class _RowReader:
     limits: UploadLimits
     policy: MediaPolicy
     problems: list[InputProblem] = field(default_factory=list)
+    bad_rows: int = 0
+    _is_bad: bool = False
 
     def read(self, row: _Row) -> ItemRequest | None:
-        before = len(self.problems)
+        self._is_bad = False
+        request = self._request(row)
+        self.bad_rows += self._is_bad
+        return request
+
+    def _note(self, line: int, column: str | None, reason: str) -> None:
+        self._is_bad = True
+        if len(self.problems) < _MOST_PROBLEMS:
+            self.problems.append(InputProblem(line, column, reason))
+
+    def _request(self, row: _Row) -> ItemRequest | None:
         cells = self._cells(row)
         if cells is None:
             return None
@@ -175,7 +193,7 @@ class _RowReader:
         methods = self._cell(row.line, cells, "methods", parse_methods)
         model = self._cell(row.line, cells, "ai_model", parse_ai_model)
         per_channel = self._cell(row.line, cells, "channels", _parse_channels)
-        if len(self.problems) > before or master is None or dub is None or methods is None:
+        if self._is_bad or master is None or dub is None or methods is None:
             return None
         return ItemRequest(
             master_file=master,
@@ -190,7 +208,7 @@ class _RowReader:
     def _cells(self, row: _Row) -> dict[str, str] | None:
         """Give the row's cells by column, or None with a problem noted where they don't fit the header."""
         if row.broken:
-            self.problems.append(InputProblem(row.line, None, row.broken))
+            self._note(row.line, None, row.broken)
             return None
         surplus = [cell for cell in row.cells[len(self.header) :] if cell.strip()]
         if surplus:
@@ -198,21 +216,21 @@ class _RowReader:
                 f"the row has {len(row.cells)} cells but the header names {len(self.header)} columns; "
                 'put lists into quotes, as in "mfcc,onset"'
             )
-            self.problems.append(InputProblem(row.line, None, reason))
+            self._note(row.line, None, reason)
             return None
         cells = {name: text.strip() for name, text in zip(self.header, row.cells, strict=False)}
         longest = self.limits.cell_characters
         too_long = [name for name, text in cells.items() if len(text) > longest]
         for name in too_long:
             reason = f"the cell has {len(cells[name]):,} characters; the limit is {longest:,}"
-            self.problems.append(InputProblem(row.line, name, reason))
+            self._note(row.line, name, reason)
         return None if too_long else cells
 
     def _cell(self, line: int, cells: dict[str, str], column: str, read: Callable[[str], _T]) -> _T | None:
         try:
             return read(cells.get(column, ""))
         except (InputError, PathNotAllowed) as error:
-            self.problems.append(InputProblem(line, column, error.message))
+            self._note(line, column, error.message)
             return None
 
     def _path(self, text: str) -> str:

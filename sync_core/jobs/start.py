@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sync_core.domain.batch import Batch, StartOptions
+from sync_core.domain.batch import Batch, BatchStatus, StartOptions
 from sync_core.domain.errors import WrongState
 from sync_core.jobs.ports.batch_store import BatchStore
 from sync_core.jobs.ports.clock import Clock
@@ -64,11 +64,15 @@ class StartBatch:
         return change.batch
 
     async def _is_repeated(self, batch_id: str, key: str | None, fingerprint: str) -> bool:
+        """Tell whether a request with this key came before, while the batch could still be started."""
         if not key:
             return False
-        mine = secrets.token_hex(8)
-        scoped, now = f"start/{batch_id}/{key}", self.clock.now()
-        return await self.keys.claim(scoped, fingerprint=fingerprint, resource_id=mine, now=now) != mine
+        batch = await self.store.get(batch_id)
+        mine = f"{batch.status}@{secrets.token_hex(8)}"
+        bound = await self.keys.claim(
+            f"start/{batch_id}/{key}", fingerprint=fingerprint, resource_id=mine, now=self.clock.now()
+        )
+        return bound != mine and bound.startswith(f"{BatchStatus.UPLOADED}@")
 
 
 @dataclass(frozen=True, slots=True)

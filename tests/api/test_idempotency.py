@@ -66,6 +66,14 @@ def test_start_with_a_key_may_be_repeated(idle: LiveService):
     assert idle.http.post(url, json={"parallel_jobs": 1}).json()["error_code"] == "WRONG_STATE"
 
 
+@pytest.mark.parametrize("already", ["started", "cancelled"])
+def test_start_that_was_refused_is_refused_again_under_its_key(idle: LiveService, already):
+    batch_id = idle.uploaded()
+    assert (idle.start(batch_id) if already == "started" else idle.cancel(batch_id)).status_code == 200
+    url, keyed = f"/api/v1/analysis/batch/{batch_id}/start", {"Idempotency-Key": "late"}
+    assert [idle.http.post(url, headers=keyed).status_code for _ in range(2)] == [409, 409]
+
+
 def test_retry_with_a_key_makes_one_batch(service: LiveService):
     url = f"/api/v1/analysis/batch/{service.finished(rows('missing'))}/retry-failed"
     made = {service.http.post(url, headers={"Idempotency-Key": "retry"}).json()["batch_id"] for _ in range(3)}

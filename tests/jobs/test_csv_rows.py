@@ -180,6 +180,18 @@ def test_limits_are_named():
     assert parse(header + f"/mnt/data/a,/mnt/data/b,{'x' * 400}\n").requests
 
 
+def test_more_problems_than_anyone_mends_are_counted_but_not_all_listed():
+    error = refused("master_file,dub_file\n" + "/etc/a,/etc/b\n" * 6_000, limits=UploadLimits())
+    assert "6000 of 6000 rows" in error.message
+    assert "first 10,000 problems" in error.message
+    assert len(error.problems) == 10_000
+
+
+def test_columns_without_end_are_refused_at_once():
+    header = ",".join(["master_file", "dub_file", *(f"c{number}" for number in range(100_000))])
+    assert "1,000" in refused(header + "\n/mnt/data/a,/mnt/data/b\n", limits=UploadLimits()).message
+
+
 def test_huge_cell_beyond_the_csv_modules_own_limit_is_a_bad_cell():
     error = refused(
         f'master_file,dub_file,description\n/mnt/data/a,/mnt/data/b,"{"x" * 150_000}"\n',
