@@ -1,0 +1,149 @@
+"""Local AWS: two emulators, each a process of its own on 127.0.0.1, and the resources that the system needs.
+
+ministack does transactions and concurrency as AWS does; moto is the second opinion on plain API behaviour.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import socket
+import subprocess
+import sys
+import time
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from botocore.config import Config
+from botocore.session import Session
+
+from sync_core.backends.aws.open import AwsBackend, open_backend
+from sync_core.backends.aws.resources import BATCHES_BY_TIME, ITEMS_DUE, AwsResources
+from sync_core.domain.batch import Priority
+from tests.fakes.clock import FakeClock
+
+EMULATORS = ("ministack", "moto")
+REGION = "eu-central-1"
+_FOR_EVER = timedelta(days=36_500)
+_CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": REGION}
+
+
+class Emulator:
+    """A running emulator; it ends with this process."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.endpoint_url = f"http://127.0.0.1:{self.port}"
+        command = [sys.executable, "-m", "tests.aws_emulator_process", name, str(self.port)]
+        self._process = subprocess.Popen(
+            command, cwd=Path(__file__).parents[1], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        atexit.register(self.stop)
+        self._wait_until_it_answers()
+
+    def put_clock_forward(self, seconds: float) -> None:
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(f"{seconds}\n")
+        self._process.stdin.flush()
+        assert self._process.stdout.readline() == "ok\n"
+
+    def client(self, service: str) -> Any:
+        """Make a plain synchronous client."""
+        return Session().create_client(
+            service,
+            endpoint_url=self.endpoint_url,
+            region_name=REGION,
+            config=Config(retries={"total_max_attempts": 1}),
+        )
+
+    def stop(self) -> None:
+        self._process.terminate()
+        self._process.wait(10)
+
+    def _wait_until_it_answers(self) -> None:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            with socket.socket() as connection:
+                if connection.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return
+            assert self._process.poll() is None, f"{self.name} ended at once"
+            time.sleep(0.05)
+        raise TimeoutError(f"{self.name} does not answer")
+
+
+@cache
+def emulator(name: str) -> Emulator:
+    """Give the emulator of this test process, started at the first call."""
+    os.environ |= _CREDENTIALS
+    return Emulator(name)
+
+
+def open_emulated(name: str, *, max_receives: int = 12, **options: Any) -> AwsBackend:
+    """Open a back end on fresh resources of an emulator."""
+    running = emulator(name)
+    resources = make_resources(running, max_receives=max_receives)
+    return open_backend(
+        resources, endpoint_url=running.endpoint_url, region=REGION, **{"retention": _FOR_EVER, **options}
+    )
+
+
+def open_under_clock(name: str, clock: FakeClock, *, max_receives: int) -> AwsBackend:
+    """Open a back end whose emulator's clock is put forward whenever the test advances its own."""
+    advance = clock.advance
+
+    def advance_both(seconds: float) -> None:
+        advance(seconds)
+        emulator(name).put_clock_forward(seconds)
+
+    clock.advance = advance_both  # type: ignore[method-assign]
+    return open_emulated(name, max_receives=max_receives)
+
+
+def make_resources(running: Emulator, *, max_receives: int) -> AwsResources:
+    """Create a table, a bucket and the queues, under names that nobody else uses."""
+    stem = f"sync-{uuid4().hex[:12]}"
+    _make_table(running.client("dynamodb"), stem)
+    running.client("s3").create_bucket(Bucket=stem, CreateBucketConfiguration={"LocationConstraint": REGION})
+    sqs = running.client("sqs")
+    dead = {priority: _make_queue(sqs, f"{stem}-{priority}-dead") for priority in Priority}
+    live = {priority: _make_queue(sqs, f"{stem}-{priority}", dead[priority], max_receives) for priority in Priority}
+    return AwsResources(stem, stem, live, dead)
+
+
+def _make_table(dynamodb: Any, name: str) -> None:
+    dynamodb.create_table(
+        TableName=name,
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=_keys("pk", "sk"),
+        AttributeDefinitions=[
+            {"AttributeName": attribute, "AttributeType": kind}
+            for attribute, kind in {
+                "pk": "S", "sk": "S", "listed": "S", "listed_at": "S", "due": "S", "due_at": "N"
+            }.items()
+        ],
+        GlobalSecondaryIndexes=[
+            {"IndexName": index, "KeySchema": _keys(*keys), "Projection": {"ProjectionType": "KEYS_ONLY"}}
+            for index, keys in {BATCHES_BY_TIME: ("listed", "listed_at"), ITEMS_DUE: ("due", "due_at")}.items()
+        ],
+    )  # fmt: skip
+
+
+def _keys(hashed: str, ranged: str) -> list[dict[str, str]]:
+    return [{"AttributeName": hashed, "KeyType": "HASH"}, {"AttributeName": ranged, "KeyType": "RANGE"}]
+
+
+def _make_queue(sqs: Any, name: str, dead_url: str | None = None, max_receives: int = 0) -> str:
+    attributes = {}
+    if dead_url:
+        arn = sqs.get_queue_attributes(QueueUrl=dead_url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        policy = f'{{"deadLetterTargetArn": "{arn}", "maxReceiveCount": {max_receives}}}'
+        attributes["RedrivePolicy"] = policy
+    url: str = sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
+    return url
