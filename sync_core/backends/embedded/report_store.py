@@ -1,4 +1,7 @@
-"""Reports as files: written under another name and renamed, so that a reader sees all of a document or nothing."""
+"""Reports as files: written under another name and renamed, so that a reader sees all of a document or nothing.
+
+The other name begins with the key's, so that discarding a prefix takes along what a killed process left half written.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from sync_core.domain.errors import NotFound, StorageUnavailable
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_UNFINISHED = ".unfinished-"
+_UNFINISHED = ".unfinished"
 
 
 class EmbeddedReportStore:
@@ -46,13 +49,13 @@ class EmbeddedReportStore:
     def _path_of(self, key: str) -> Path:
         """Give the file of a key; a key that could lead elsewhere names no report."""
         parts = key.split("/")
-        if "\0" in key or any(part in ("", ".", "..") or part.startswith(_UNFINISHED) for part in parts):
+        if "\0" in key or any(part in ("", ".", "..") or part.endswith(_UNFINISHED) for part in parts):
             raise NotFound(f"{key!r} is not the key of a report.")
         return self._folder / PurePosixPath(*parts)
 
     def _put(self, path: Path, content: bytes) -> None:
         self._make_folder(path.parent)
-        unfinished = path.with_name(_UNFINISHED + secrets.token_hex(8))
+        unfinished = path.with_name(f"{path.name}.{secrets.token_hex(8)}{_UNFINISHED}")
         try:
             _write_durably(unfinished, content)
             unfinished.rename(path)
