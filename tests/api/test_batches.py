@@ -199,6 +199,26 @@ def test_pages_of_details_stay_the_same_while_items_end(own: LiveService):
     assert seen == [f"item_{number:03d}" for number in range(1, 26)]
 
 
+def test_details_without_a_limit_are_a_thousand_and_a_cursor(idle: LiveService):
+    batch_id = idle.uploaded("master_file,dub_file\n" + "/mnt/data/a,/mnt/data/b\n" * 1_001)
+    first = idle.status(batch_id, include_details=True)
+    assert (len(first["items_details"]), first["next_cursor"]) == (1_000, "1000")
+    last = idle.status(batch_id, include_details=True, cursor=first["next_cursor"])
+    assert [item["item_id"] for item in last["items_details"]] == ["item_1001"]
+    assert last["next_cursor"] is None
+
+
+def test_restart_loses_nothing(tmp_path):
+    with LiveService(tmp_path, worker=False) as before:
+        waiting, started = before.uploaded(), before.uploaded()
+        before.start(started, parallel_jobs=3)
+    with LiveService(tmp_path) as after:
+        assert after.status(waiting)["status"] == "uploaded"
+        assert after.wait(started)["items_completed"] == 3
+        assert after.start(waiting).status_code == 200
+        assert after.wait(waiting)["items_completed"] == 3
+
+
 @pytest.mark.parametrize(
     "params",
     [{"cursor": "x"}, {"cursor": "-1"}, {"cursor": "9" * 30}, {"limit": 0}, {"limit": 1001}, {"include_details": "x"}],
