@@ -14,7 +14,7 @@ from rich.console import Console
 
 from handlers.cli.client import ApiClient, Document
 from handlers.cli.display import progress_bars, results_table
-from handlers.cli.files import write_whole
+from handlers.cli.files import check_writable, write_whole
 from sync_core.domain.batch import Priority
 
 app = typer.Typer(help="Run batches of pairs, here or on a service.", no_args_is_help=True)
@@ -36,6 +36,7 @@ def run(
     """Analyse all pairs of a CSV file on this machine, without any service."""
     from handlers.cli.local_batch import run_locally
 
+    check_writable(output)
     results = run_locally(pairs.read_bytes(), jobs=jobs, output=output, console=Console(stderr=True))
     _summarise(results)
 

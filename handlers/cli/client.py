@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import httpx
 
+from handlers.cli.errors import problem_line
 from sync_core.domain.errors import InputError, ServiceUnreachable
 
 Document = dict[str, Any]
@@ -83,9 +84,8 @@ def _refusal(response: httpx.Response) -> InputError | ServiceUnreachable:
     except ValueError:
         body = {}
     message = str(body.get("error", f"The service answered with status {response.status_code}."))
-    lines = [
-        f"  line {d['line']}, {d['column'] or 'row'}: {d['reason']}" for d in body.get("details") or [] if "line" in d
-    ]
+    bad = [detail for detail in body.get("details") or [] if "line" in detail]
+    lines = [problem_line(detail["line"], detail["column"], detail["reason"]) for detail in bad]
     if response.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
         return ServiceUnreachable(f"{message} (request {body.get('request_id', 'unknown')})")
     return InputError("\n".join([message, *lines]))

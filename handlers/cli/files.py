@@ -9,6 +9,22 @@ from pathlib import Path
 from sync_core.domain.errors import InputError
 
 
+def check_writable(path: Path) -> None:
+    """Refuse an output that could not be written, before hours of work are spent on it.
+
+    Raises
+    ------
+    InputError
+        If the folder is missing or cannot be written to, or `path` is a folder itself.
+    """
+    if path.is_dir():
+        raise InputError(f"Cannot write {path}: it is a folder.")
+    if not path.parent.is_dir():
+        raise InputError(f"Cannot write {path}: there is no folder {path.parent}.")
+    if not os.access(path.parent, os.W_OK):
+        raise InputError(f"Cannot write {path}: the folder {path.parent} is read-only.")
+
+
 def write_whole(path: Path, text: str) -> None:
     """Write a text file under a temporary name and rename it, so that an interruption leaves nothing half-written.
 

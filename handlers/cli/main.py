@@ -11,8 +11,9 @@ from typing import Annotated
 import typer
 
 from handlers.cli import analyze, batch, demo, serve
+from handlers.cli.errors import error_text, exit_code
 from handlers.version import VERSION
-from sync_core.domain.errors import ServiceUnreachable, SyncError
+from sync_core.domain.errors import SyncError
 
 INTERRUPTED = 130
 
@@ -49,21 +50,13 @@ def main() -> None:
     """Run the command line; known errors become one sentence and an exit code."""
     try:
         app()
-    except KeyboardInterrupt:
-        typer.echo("Interrupted; nothing was left half-written.", err=True)
-        sys.exit(INTERRUPTED)
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            typer.echo("Interrupted; nothing was left half-written.", err=True)
+        raise
     except SyncError as error:
-        typer.echo(error.message, err=True)
+        typer.echo(error_text(error), err=True)
         sys.exit(exit_code(error))
-
-
-def exit_code(error: SyncError) -> int:
-    """Choose the exit code for an error that ends a command."""
-    from sync_core.domain.errors import AnalysisError, MediaError, TransientError
-
-    if isinstance(error, ServiceUnreachable):
-        return 3
-    return 1 if isinstance(error, MediaError | AnalysisError | TransientError) else 2
 
 
 if __name__ == "__main__":
