@@ -128,5 +128,10 @@ def _explain(error: Exception) -> str:
     if not isinstance(error, ValidationError):
         return str(error)
     return "; ".join(
-        f"SYNC_{'_'.join(map(str, problem['loc'])).upper()}: {problem['msg']}" for problem in error.errors()
+        _sentence(problem["loc"], problem["msg"].removeprefix("Value error, ")) for problem in error.errors()
     )
+
+
+def _sentence(place: tuple[int | str, ...], reason: str) -> str:
+    """Name the variable, where the trouble is one variable's."""
+    return f"SYNC_{'_'.join(map(str, place)).upper()}: {reason}" if place else reason

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_FIRST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 30.0
+_LONG_LIFE_SECONDS = 60.0
 
 
 def serve(
@@ -34,11 +36,12 @@ def serve(
 ) -> None:
     """Run the API and a worker, until Ctrl-C."""
     settings = read_settings(ApiSettings)
-    slots = read_settings(WorkerSettings).slots if workers is None else workers
+    worker_settings = read_settings(WorkerSettings, slots=workers or None)
+    slots = worker_settings.slots if workers is None else workers
     set_up_logging(settings.log_level, settings.log_format)
     listening = _listen(host, port)
     log.info("API docs: http://%s:%d/docs", host, listening.getsockname()[1])
-    asyncio.run(_serve(listening, slots))
+    asyncio.run(_serve(settings, listening, slots))
 
 
 def worker(
@@ -63,7 +66,10 @@ def _listen(host: str, port: int) -> socket.socket:
     return listening
 
 
-async def _serve(listening: socket.socket, slots: int) -> None:
+async def _serve(settings: ApiSettings, listening: socket.socket, slots: int) -> None:
+    from handlers.backends import open_configured
+
+    await open_configured(settings).close()  # what cannot be opened is told here, in one sentence
     server = _make_server()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -103,8 +109,9 @@ async def _worker_kept_running(slots: int) -> AsyncIterator[None]:
 
 
 async def _keep_worker(slots: int) -> None:
-    pause = 1.0
+    pause, clock = _FIRST_PAUSE_SECONDS, asyncio.get_running_loop().time
     while True:
+        started_at = clock()
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "handlers.cli.main", "worker", "--with-parent", "--slots", str(slots)),
             stdin=asyncio.subprocess.PIPE,
@@ -115,6 +122,8 @@ async def _keep_worker(slots: int) -> None:
         except asyncio.CancelledError:
             await _stop(process)
             raise
+        if clock() - started_at > _LONG_LIFE_SECONDS:
+            pause = _FIRST_PAUSE_SECONDS
         log.error("the worker ended with code %s and is started again in %.0f s", code, pause)
         await asyncio.sleep(pause)
         pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
