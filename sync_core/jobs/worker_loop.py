@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 from sync_core.domain.batch import Priority
-from sync_core.domain.errors import TransientError
+from sync_core.domain.errors import SyncError, TransientError
 from sync_core.domain.worker import WorkerInfo
 from sync_core.jobs.ports.clock import Clock
 from sync_core.jobs.ports.work_queue import Delivery, WorkQueue
@@ -49,8 +49,10 @@ class WorkerPolicy:
     storage_pause_seconds: float = 2.0
 
 
-class WorkerBroken(Exception):
+class WorkerBroken(SyncError):
     """Several items in a row met unforeseen errors: the fault is likely the worker's."""
+
+    code = "WORKER_BROKEN"
 
 
 @dataclass
