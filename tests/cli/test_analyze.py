@@ -1,0 +1,60 @@
+"""`sync-analyzer analyze`: one pair, the verdict in words or as JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+
+import pytest
+
+from sync_core.domain.result import AnalysisResult
+from tests.cli.conftest import Run
+
+
+@pytest.mark.parametrize(
+    ("dub", "words"),
+    [
+        ("late.wav", ["dub is 0.500 s late", "Shift the dub by -0.500 s"]),
+        ("early.wav", ["dub is 0.250 s early", "Shift the dub by +0.250 s"]),
+        ("master.wav", ["in sync"]),
+        ("unrelated.wav", ["no match"]),
+    ],
+)
+def test_the_verdict_says_the_sign_in_words(run: Run, dub: str, words: list[str]) -> None:
+    ended = run("analyze", "master.wav", dub)
+    assert ended.returncode == 0, ended.stderr
+    assert [word for word in words if word not in ended.stdout] == []
+
+
+def test_json_has_every_documented_field_and_nothing_else_on_standard_output(run_process: Run) -> None:
+    ended = run_process("analyze", "master.wav", "late.wav", "--json")
+    assert ended.returncode == 0, ended.stderr
+    result = json.loads(ended.stdout)
+    assert set(result) == {field.name for field in fields(AnalysisResult)}
+    assert result["offset_seconds"] == pytest.approx(-0.5, abs=0.001)
+    assert result["verdict"] == "offset"
+    assert [method["method"] for method in result["methods"]] == ["mfcc", "onset", "spectral"]
+    assert result["media"]["dub"]["duration_seconds"] == pytest.approx(8.0)
+
+
+def test_only_the_methods_asked_for_are_run(run: Run) -> None:
+    result = json.loads(run("analyze", "master.wav", "late.wav", "--methods", "onset", "--json").stdout)
+    assert [method["method"] for method in result["methods"]] == ["onset"]
+
+
+def test_the_tolerance_decides_what_is_in_sync(run: Run) -> None:
+    args = ("analyze", "master.wav", "late.wav", "--json", "--tolerance")
+    assert json.loads(run(*args, "0.6").stdout)["verdict"] == "in_sync"
+    assert json.loads(run(*args, "0.4").stdout)["verdict"] == "offset"
+
+
+@pytest.mark.parametrize(
+    ("dub", "reason"), [("missing.wav", "missing.wav"), ("notes.txt", "notes.txt"), ("short.wav", "short.wav")]
+)
+@pytest.mark.parametrize("output", [[], ["--json"]], ids=["text", "json"])
+def test_a_file_that_cannot_be_compared_ends_with_1_and_one_sentence(run: Run, dub, reason, output) -> None:
+    ended = run("analyze", "master.wav", dub, *output)
+    assert ended.returncode == 1
+    assert ended.stdout == ""
+    assert reason in ended.stderr
+    assert "Traceback" not in ended.stderr
