@@ -141,11 +141,16 @@ def _find_analysis(db: sqlite3.Connection, analysis_id: str) -> tuple[Batch, Ite
 
 
 def _stalled(db: sqlite3.Connection, now: datetime, limit: int) -> tuple[Item, ...]:
+    """Find overdue items; one whose message is in the queue only waits its turn, however long that takes."""
     rows = db.execute(
         """
         SELECT items.*, batches.batch_id, batches.first_item
         FROM items INDEXED BY items_in_flight JOIN batches USING (batch_no)
-        WHERE items.due_at <= ? ORDER BY items.due_at LIMIT ?
+        WHERE items.due_at <= ? AND NOT EXISTS (
+            SELECT 1 FROM messages
+            WHERE messages.priority = batches.priority AND messages.batch_id = batches.batch_id
+                AND messages.dead = 0 AND messages.item_index = items.item_no - batches.first_item)
+        ORDER BY items.due_at LIMIT ?
         """,
         (to_micros(now), limit),
     )

@@ -88,7 +88,7 @@ CREATE TABLE messages (
     receipt        TEXT,
     dead           INTEGER NOT NULL DEFAULT 0
 );
-CREATE INDEX messages_alive ON messages (priority, batch_id, visible_at) WHERE dead = 0;
+CREATE INDEX messages_alive ON messages (priority, batch_id, visible_at, item_index) WHERE dead = 0;
 CREATE INDEX messages_dead ON messages (visible_at) WHERE dead = 1;
 
 CREATE TABLE queue_groups (
