@@ -12,6 +12,7 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterable
 
 _real_time = time.time
 _ahead_seconds = 0.0
@@ -57,9 +58,16 @@ def run_moto(port: int) -> None:
         return dt.datetime.fromtimestamp(ahead_time(), dt.UTC).replace(tzinfo=None)
 
     moto.core.utils.utcnow = ahead_now
+    app, one_at_a_time = DomainDispatcherApplication(create_backend_app), threading.Lock()
+
+    def in_turn(environ: dict, start_response: Callable) -> Iterable[bytes]:
+        """Answer one request after the other: moto's transactions are not atomic beside others."""
+        with one_at_a_time:
+            return app(environ, start_response)
+
     WSGIRequestHandler.log_request = lambda *_args: None
     WSGIRequestHandler.protocol_version = "HTTP/1.1"
-    run_simple("127.0.0.1", port, DomainDispatcherApplication(create_backend_app), threaded=True)
+    run_simple("127.0.0.1", port, in_turn, threaded=True)
 
 
 if __name__ == "__main__":

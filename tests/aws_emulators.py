@@ -6,6 +6,7 @@ ministack does transactions and concurrency as AWS does; moto is the second opin
 from __future__ import annotations
 
 import atexit
+import json
 import os
 import socket
 import subprocess
@@ -111,10 +112,35 @@ def make_resources(running: Emulator, *, max_receives: int) -> AwsResources:
     stem = f"sync-{uuid4().hex[:12]}"
     _make_table(running.client("dynamodb"), stem)
     running.client("s3").create_bucket(Bucket=stem, CreateBucketConfiguration={"LocationConstraint": REGION})
-    sqs = running.client("sqs")
-    dead = {priority: _make_queue(sqs, f"{stem}-{priority}-dead") for priority in Priority}
-    live = {priority: _make_queue(sqs, f"{stem}-{priority}", dead[priority], max_receives) for priority in Priority}
-    return AwsResources(stem, stem, live, dead)
+    queues = _Queues(running.client("sqs"), stem, max_receives)
+    return AwsResources(stem, stem, queues, queues.dead)
+
+
+class _Queues(dict[Priority, str]):
+    """URLs of queues that are created when they are first asked for: most tests need none."""
+
+    def __init__(self, sqs: Any, stem: str, max_receives: int) -> None:
+        super().__init__()
+        self._sqs, self._stem, self._max_receives = sqs, stem, max_receives
+        self.dead = _DeadLetterQueues(sqs, stem)
+
+    def __missing__(self, priority: Priority) -> str:
+        url = self.dead[priority]
+        arn = self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        policy = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": self._max_receives})
+        made = self._sqs.create_queue(QueueName=f"{self._stem}-{priority}", Attributes={"RedrivePolicy": policy})
+        self[priority] = made["QueueUrl"]
+        return self[priority]
+
+
+class _DeadLetterQueues(dict[Priority, str]):
+    def __init__(self, sqs: Any, stem: str) -> None:
+        super().__init__()
+        self._sqs, self._stem = sqs, stem
+
+    def __missing__(self, priority: Priority) -> str:
+        self[priority] = self._sqs.create_queue(QueueName=f"{self._stem}-{priority}-dead")["QueueUrl"]
+        return self[priority]
 
 
 def _make_table(dynamodb: Any, name: str) -> None:
@@ -137,13 +163,3 @@ def _make_table(dynamodb: Any, name: str) -> None:
 
 def _keys(hashed: str, ranged: str) -> list[dict[str, str]]:
     return [{"AttributeName": hashed, "KeyType": "HASH"}, {"AttributeName": ranged, "KeyType": "RANGE"}]
-
-
-def _make_queue(sqs: Any, name: str, dead_url: str | None = None, max_receives: int = 0) -> str:
-    attributes = {}
-    if dead_url:
-        arn = sqs.get_queue_attributes(QueueUrl=dead_url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-        policy = f'{{"deadLetterTargetArn": "{arn}", "maxReceiveCount": {max_receives}}}'
-        attributes["RedrivePolicy"] = policy
-    url: str = sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
-    return url

@@ -29,3 +29,6 @@ ADAPTERS: dict[str, Callable[[Path, FakeClock], Backend]] = {
     "embedded": open_embedded,
     **{emulator: partial(open_aws, emulator) for emulator in EMULATORS},
 }
+
+WALKS = {"embedded": 60, "ministack": 5}
+"""How many random walks each adapter is taken on; a step costs an emulator a hundred times as much."""

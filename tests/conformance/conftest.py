@@ -8,7 +8,14 @@ import pytest
 from sync_core.jobs.ports.backend import Backend
 from tests.conformance.adapters import ADAPTERS
 from tests.conformance.batches import Batches
+from tests.conformance.differences import mark
 from tests.fakes.clock import FakeClock
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            mark(item)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from sync_core.domain.batch import ItemEnd, visible_status
 from sync_core.domain.errors import LeaseLost, WrongState
 from sync_core.domain.lease import Lease
 from sync_core.jobs.ports.batch_store import Begun, Refusal
-from tests.conformance.adapters import ADAPTERS
+from tests.conformance.adapters import ADAPTERS, WALKS
 from tests.conformance.batches import COMPLETED, FAILED, LEASE_SECONDS, REFUSED, STOPPED, Batches
 from tests.conformance.machines import AdapterMachine, walk
 
@@ -195,4 +195,4 @@ class BatchStoreMachine(AdapterMachine):
 
 @pytest.mark.parametrize("kind", ADAPTERS)
 def test_the_store_does_what_the_model_does(kind: str, data_dir: Path) -> None:
-    walk(BatchStoreMachine, ADAPTERS[kind], data_dir, examples=60, steps=40)
+    walk(BatchStoreMachine, ADAPTERS[kind], data_dir, examples=WALKS.get(kind, 0), steps=40)

@@ -103,7 +103,7 @@ class AwsBatchStore:
 
     async def find_analysis(self, analysis_id: str) -> tuple[Batch, Item]:
         pointer = await self._table.get(analysis_key(analysis_id))
-        found = pointer and await self._ends.find_claimed(pointer["batch_id"], pointer["item_index"])
+        found = pointer and await self._ends.find(pointer["batch_id"], pointer["item_index"])
         if not found:
             raise NotFound(f"There is no analysis {analysis_id}.")
         return found[0].batch, found[1]

@@ -57,14 +57,18 @@ class ItemEnds:
 
     changes: BatchChanges
 
-    async def find_claimed(self, batch_id: str, index: int) -> tuple[Meta, Item] | None:
-        """Read an item with its batch; None if one is not there or the item was never claimed."""
+    async def find(self, batch_id: str, index: int) -> tuple[Meta, Item] | None:
+        """Read an item with its batch in one request; None if one of them is not there."""
         keys = meta_key(batch_id), item_key(batch_id, index)
         rows = await self.changes.table.get_many(keys)
         if len(rows) < len(keys):
             return None
-        meta, item = self.changes.metas.seen(rows[keys[0]]), item_of(rows[keys[1]])
-        return (meta, item) if index < meta.batch.counters.next_item else None
+        return self.changes.metas.seen(rows[keys[0]]), item_of(rows[keys[1]])
+
+    async def find_claimed(self, batch_id: str, index: int) -> tuple[Meta, Item] | None:
+        """Read as `find` does; None also if the item was never claimed."""
+        found = await self.find(batch_id, index)
+        return found if found and index < found[0].batch.counters.next_item else None
 
     async def finish(self, lease: Lease, end: ItemEnd, *, now: datetime) -> Change:
         """End an item, or find that this lease has ended it before."""

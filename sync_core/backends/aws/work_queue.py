@@ -64,7 +64,8 @@ class AwsWorkQueue:
     async def send(self, messages: Sequence[Message], *, delay_seconds: float = 0.0) -> None:
         delay = _whole(delay_seconds, _MOST_DELAY_SECONDS)
         for priority in Priority:
-            entries = [_entry(message, delay) for message in messages if message.priority is priority]
+            wanted = [message for message in messages if message.priority is priority]
+            entries = [_entry(str(number), message, delay) for number, message in enumerate(wanted)]
             for at in range(0, len(entries), _ENTRIES_PER_REQUEST):
                 await self._send(self._urls[priority], entries[at : at + _ENTRIES_PER_REQUEST])
 
@@ -170,10 +171,9 @@ def _whole(seconds: float, most: int) -> int:
     return min(math.ceil(max(seconds, 0.0)), most)
 
 
-def _entry(message: Message, delay: int) -> dict[str, object]:
-    """Make one entry of a request; its id is the item's index, which a batch's request holds once."""
+def _entry(entry_id: str, message: Message, delay: int) -> dict[str, object]:
     return {
-        "Id": f"{message.batch_id}-{message.item_index}",
+        "Id": entry_id,
         "MessageBody": json.dumps({"batch_id": message.batch_id, "item_index": message.item_index}),
         "MessageGroupId": message.batch_id,
         **({"DelaySeconds": delay} if delay else {}),
