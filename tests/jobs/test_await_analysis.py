@@ -1,57 +1,54 @@
-"""Waiting for an analysis: until it ends, or until the time is over."""
+"""Waiting for the end of a one-pair analysis."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+import asyncio
+from datetime import timedelta
 
 import pytest
 
-from sync_core.domain.batch import Batch, BatchStatus, Counters, Item, ItemRequest, ItemStatus, Priority
+from sync_core.domain.batch import ItemStatus
+from sync_core.domain.errors import NotFound
 from sync_core.jobs.await_analysis import AnalysisNotDone, AwaitAnalysis
-
-BEGIN = datetime(2025, 8, 28, tzinfo=UTC)
-RUNNING = Batch("batch_20250828_140600_a1b2c3d4", BatchStatus.PROCESSING, Counters(1, 1, 1), 1, Priority.NORMAL, BEGIN)
-ITEM = Item(RUNNING.batch_id, 0, ItemRequest("/m", "/d", ()))
+from tests.fakes.workshop import Workshop
 
 
-class Passing:
-    """A clock whose sleep moves it on, and a store in which the analysis ends at a given time."""
-
-    def __init__(self, ends_after_seconds: float, end: tuple[Batch, Item]) -> None:
-        self.time, self.ends_at, self.end, self.looks = BEGIN, BEGIN + timedelta(seconds=ends_after_seconds), end, 0
-
-    def now(self) -> datetime:
-        return self.time
-
-    async def sleep(self, seconds: float) -> None:
-        self.time += timedelta(seconds=seconds)
-
-    async def find_analysis(self, analysis_id: str) -> tuple[Batch, Item]:
-        self.looks += 1
-        return self.end if self.time >= self.ends_at else (RUNNING, ITEM)
+async def analysis_id_of(shop: Workshop, batch_id: str) -> str:
+    """Begin the first item, which gives it its analysis id, and give it back."""
+    store, now = shop.backend.batch_store, shop.clock.now()
+    begun = await store.begin_attempt(batch_id, 0, worker_id="a", now=now, lease_seconds=60)
+    await store.release(begun.lease, now=now, count_attempt=False)
+    return begun.item.analysis_id
 
 
-DONE = (RUNNING, replace(ITEM, status=ItemStatus.COMPLETED))
-UNSTARTED = replace(RUNNING, status=BatchStatus.CANCELLED, counters=Counters(1, cancelled=1))
+async def test_it_answers_as_soon_as_the_item_has_ended(shop: Workshop) -> None:
+    batch_id = await shop.started()
+    analysis_id = await analysis_id_of(shop, batch_id)
+    waiting = asyncio.create_task(AwaitAnalysis(shop.backend.batch_store, shop.clock).until_ended(analysis_id, 1e6))
+    await asyncio.sleep(0.01)
+    await shop.processor().process(await shop.receive())
+    ended_at = (await shop.item(batch_id)).ended_at
+    batch, item = await asyncio.wait_for(waiting, 5)
+    assert (batch.batch_id, item.status) == (batch_id, ItemStatus.COMPLETED)
+    assert shop.clock.now() - ended_at <= timedelta(seconds=1)
 
 
-@pytest.mark.parametrize("end", [DONE, (UNSTARTED, ITEM)])
-async def test_returns_once_it_has_ended(end):
-    world = Passing(3.0, end)
-    assert await AwaitAnalysis(world, world).until_ended("id", 60.0) == end
-    assert 3.0 <= (world.time - BEGIN).total_seconds() <= 3.25
-    assert world.looks < 30
+async def test_after_its_time_it_says_that_the_analysis_goes_on_and_where_to_ask(shop: Workshop) -> None:
+    batch_id = await shop.started()
+    analysis_id, began = await analysis_id_of(shop, batch_id), shop.clock.now()
+    with pytest.raises(AnalysisNotDone, match=f"/api/v1/analysis/{analysis_id}"):
+        await AwaitAnalysis(shop.backend.batch_store, shop.clock).until_ended(analysis_id, 30)
+    assert shop.clock.now() - began == timedelta(seconds=30)
 
 
-async def test_gives_up_when_the_time_is_over():
-    world = Passing(3.0, DONE)
-    with pytest.raises(AnalysisNotDone, match=r"within 2\.5 s and goes on") as caught:
-        await AwaitAnalysis(world, world).until_ended("20250828_140605_0f1e2d3c", 2.5)
-    assert world.time == BEGIN + timedelta(seconds=2.5)
-    assert caught.value.analysis_id == "20250828_140605_0f1e2d3c"
+async def test_a_cancelled_analysis_is_not_waited_for(shop: Workshop) -> None:
+    batch_id = await shop.started()
+    analysis_id = await analysis_id_of(shop, batch_id)
+    await shop.cancel(batch_id)
+    _, item = await AwaitAnalysis(shop.backend.batch_store, shop.clock).until_ended(analysis_id, 30)
+    assert item.status is ItemStatus.CANCELLED
 
 
-async def test_looks_once_without_any_time():
-    world = Passing(0.0, DONE)
-    assert await AwaitAnalysis(world, world).until_ended("id", 0.0) == DONE
+async def test_an_unknown_analysis_is_not_found(shop: Workshop) -> None:
+    with pytest.raises(NotFound):
+        await AwaitAnalysis(shop.backend.batch_store, shop.clock).until_ended("20250828_140605_0f1e2d3c", 30)

@@ -1,57 +1,51 @@
-"""What several workers can do, taken together."""
+"""What the registered workers can do, taken together."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from sync_core.domain.methods import Method
+from sync_core.domain.methods import DEFAULT_METHODS, AiModel, Method
 from sync_core.domain.worker import WorkerInfo
-from sync_core.jobs.catalogue import method_catalogue
+from sync_core.jobs.catalogue import MethodEntry, method_catalogue
 
-NOW = datetime(2025, 8, 28, tzinfo=UTC)
-SIGNAL = (Method.MFCC, Method.ONSET, Method.SPECTRAL)
-CPU = WorkerInfo("a", "host", 1, 2, "cpu", "1.0.0", SIGNAL, (), {"ai": "No AI model is installed."}, NOW, NOW)
-GPU = replace(
-    CPU,
+NOW = datetime(2025, 8, 28, 14, 6, tzinfo=UTC)
+WITHOUT_MODELS = WorkerInfo(
+    "a", "host", 1, 2, "cpu", "1.0.0", DEFAULT_METHODS, (), {"ai": "No model is installed."}, NOW, NOW
+)
+WITH_YAMNET = replace(
+    WITHOUT_MODELS,
     worker_id="b",
-    device="cuda:0",
-    methods=(*SIGNAL, Method.AI),
-    ai_models=("wav2vec2",),
-    unavailable={"ai:yamnet": "yamnet.pt is missing in /models."},
+    device="cuda",
+    methods=(*DEFAULT_METHODS, Method.AI),
+    ai_models=("yamnet",),
+    unavailable={"ai:wav2vec2": "Its weights are not in SYNC_MODEL_DIR."},
 )
 
 
-def entries(*workers: WorkerInfo) -> dict:
-    return {entry.method: entry for entry in method_catalogue(workers)}
+def entry(workers: list[WorkerInfo], method: Method) -> MethodEntry:
+    return next(entry for entry in method_catalogue(workers) if entry.method is method)
 
 
-def models(*workers: WorkerInfo) -> dict:
-    return {entry.model: entry for entry in entries(*workers)[Method.AI].models}
+def test_without_workers_nothing_is_available_and_it_says_what_to_start() -> None:
+    entries = method_catalogue([])
+    assert [entry.method for entry in entries] == list(Method)
+    assert not any(entry.available for entry in entries)
+    assert all("sync-analyzer worker" in entry.reason for entry in entries)
 
 
-def test_without_a_worker_nothing_is_available_and_the_reason_says_what_to_do():
-    assert list(entries()) == list(Method)
-    assert all(not entry.available and "sync-analyzer worker" in entry.reason for entry in entries().values())
-    assert all(not model.installed and model.reason for model in models().values())
+def test_a_method_that_no_worker_has_comes_with_the_workers_reason() -> None:
+    ai = entry([WITHOUT_MODELS], Method.AI)
+    assert (ai.available, ai.reason) == (False, "No model is installed.")
+    assert [model.reason for model in ai.models] == ["No model is installed."] * len(AiModel)
 
 
-def test_a_worker_gives_its_reasons():
-    found = entries(CPU)
-    assert all(found[method].available and found[method].reason is None for method in SIGNAL)
-    assert not found[Method.AI].available
-    assert found[Method.AI].reason == "No AI model is installed."
-    assert models(CPU)["wav2vec2"].reason == "No AI model is installed."
-
-
-def test_one_worker_that_can_is_enough():
-    assert entries(CPU, GPU)[Method.AI].available
-    found = models(CPU, GPU)
-    assert (found["wav2vec2"].installed, found["wav2vec2"].devices) == (True, ("cuda:0",))
-    assert not found["yamnet"].installed
-    assert "yamnet.pt is missing" in found["yamnet"].reason
-
-
-def test_a_worker_without_a_reason_still_leaves_one():
-    silent = replace(CPU, unavailable={})
-    assert entries(silent)[Method.AI].reason == "None of the running workers offers it."
+def test_one_worker_that_can_is_enough() -> None:
+    workers = [WITHOUT_MODELS, WITH_YAMNET]
+    assert entry(workers, Method.MFCC).available
+    ai = entry(workers, Method.AI)
+    assert (ai.available, ai.reason) == (True, None)
+    models = {model.model: model for model in ai.models}
+    assert (models[AiModel.YAMNET].installed, models[AiModel.YAMNET].devices) == (True, ("cuda",))
+    assert not models[AiModel.WAV2VEC2].installed
+    assert "Its weights are not in SYNC_MODEL_DIR." in models[AiModel.WAV2VEC2].reason

@@ -180,6 +180,15 @@ async def test_a_bug_of_one_item_does_not_stop_the_worker(shop: Workshop) -> Non
     assert (await shop.item(batch_id, 3)).error_code == "INTERNAL_ERROR"
 
 
+async def test_bugs_with_successes_between_them_do_not_stop_the_worker(shop: Workshop) -> None:
+    batch_id = await shop.started(16, parallel_jobs=1)
+    for index in range(0, 16, 2):
+        shop.analyzer.will(dub(index), raises(ZeroDivisionError()), answers(found()))
+    async with running(shop.worker(bugs_in_a_row=3)):
+        await until_ended(shop, batch_id)
+    assert (await shop.batch(batch_id)).counters.completed == 16
+
+
 async def test_failures_that_are_the_files_own_do_not_count_as_bugs(shop: Workshop) -> None:
     batch_id = await shop.started(12, parallel_jobs=4)
     shop.analyzer.default = raises(MediaNotFound("gone"))
