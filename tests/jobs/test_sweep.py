@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from sync_core.domain.batch import BatchStatus, ItemStatus, StartOptions
+from sync_core.domain.batch import BatchStatus, ItemEnd, ItemStatus, StartOptions
 from sync_core.domain.errors import StorageUnavailable
 from sync_core.jobs.ports.work_queue import Message
 from sync_core.jobs.process import Outcome
@@ -161,6 +161,19 @@ async def test_a_dead_letter_does_not_reopen_what_has_ended(shop: Workshop) -> N
     assert await shop.item(batch_id) == before
     assert (await shop.depth()).dead == 0
     assert await shop.events(batch_id) == ["batch.started", "batch.completed"]
+
+
+async def test_a_dead_letter_of_an_ended_item_sends_the_successor_that_nobody_was_told_of(shop: Workshop) -> None:
+    batch_id = await shop.started(2, parallel_jobs=1)
+    store, now = shop.backend.batch_store, shop.clock.now()
+    begun = await store.begin_attempt(batch_id, 0, worker_id="a", now=now, lease_seconds=60)
+    end = ItemEnd(ItemStatus.FAILED, error="gone", error_code="MEDIA_NOT_FOUND")
+    await store.finish(begun.lease, end, now=now)  # and dies; so do all who receive the message after it
+    await make_dead(shop)
+
+    await shop.sweeper.sweep()
+
+    assert (await shop.receive()).message.item_index == 1
 
 
 async def test_a_dead_letter_of_a_batch_that_is_gone_is_dropped(shop: Workshop) -> None:
