@@ -55,8 +55,9 @@ class Emulator:
         self._process.stdin.flush()
         assert self._process.stdout.readline() == "ok\n"
 
+    @cache  # noqa: B019 - it lives as long as this process
     def client(self, service: str) -> Any:
-        """Make a plain synchronous client."""
+        """Give a plain synchronous client."""
         return Session().create_client(
             service,
             endpoint_url=self.endpoint_url,
