@@ -1,0 +1,204 @@
+"""The `ai` method as the pipeline sees it: which models can run here, and a pair's embeddings from one of them."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Final, TypeVar
+
+from sync_core.analysis import correlation, mel
+from sync_core.analysis.methods.base import OffsetMethod
+from sync_core.analysis.methods.registry import AVAILABLE
+from sync_core.analysis.track import Track
+from sync_core.domain.methods import AiModel, Method, label
+from sync_core.models.device import CPU, find_device, unusable_models
+from sync_core.models.directory import ModelDirectory
+from sync_core.models.embedder import Embedder
+from sync_core.models.errors import DeviceFull
+from sync_core.models.opening import open_embedder
+from sync_core.pipeline.ai_embedding import Coverage, OnProgress, embed_pair
+
+log = logging.getLogger(__name__)
+
+_TICK_SECONDS: Final = 0.5
+_COARSE_PEAKS: Final = 2
+_COARSE_SHARE: Final = 0.1
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True, slots=True)
+class AiSettings:
+    """Where models are, and what they may use.
+
+    Attributes
+    ----------
+    model_dir
+        Folder of the model directory.
+    device
+        `cpu` or a GPU such as `cuda:0`; `resolved` finds it out.
+    device_reason
+        Why not the GPU, where one was to be expected.
+    budget_seconds
+        Time that embedding one pair may take on a CPU; the `spectral` model, which takes next to none, is not limited.
+    hidden_layer
+        Of wav2vec2 models; None: the default.
+    cpu_threads
+        Threads that a model may use in one process.
+    """
+
+    model_dir: Path = Path(".sync-analyzer/models")
+    device: str = CPU
+    device_reason: str | None = None
+    budget_seconds: float = 60.0
+    hidden_layer: int | None = None
+    cpu_threads: int = 1
+
+    def resolved(self) -> AiSettings:
+        """Replace `auto` (or `cuda`) by the device that is there. Takes seconds where there is a GPU: ask once."""
+        if self.device not in ("auto", "cuda"):
+            return self
+        found = find_device("cuda" if self.device == "cuda" else "auto")
+        return replace(self, device=found.name, device_reason=found.reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """The `ai` method for one pair, and sentences about what it is made of."""
+
+    method: OffsetMethod
+    notes: tuple[str, ...]
+
+
+def unavailable_models(settings: AiSettings) -> dict[AiModel, str]:
+    """Say for each model that cannot run why not, and how to install it. Light: loads no model."""
+    return unusable_models(ModelDirectory(settings.model_dir))
+
+
+def prepare(settings: AiSettings, model: AiModel, master: Track, dub: Track, on_progress: OnProgress) -> Prepared:
+    """Embed a pair of tracks.
+
+    Parameters
+    ----------
+    on_progress
+        Called on this thread, twice a second, with the fraction done. What it raises passes through; a model that is
+        at work then stops after the window that it is in.
+
+    Raises
+    ------
+    ModelUnusable
+        If the model's files are absent or damaged.
+    DeviceBroken
+        If the GPU failed for good in this process, which must be replaced.
+    """
+    return _ticking(lambda tell: _prepare(settings, model, master, dub, tell), on_progress)
+
+
+def _prepare(settings: AiSettings, model: AiModel, master: Track, dub: Track, on_progress: OnProgress) -> Prepared:
+    reason = settings.device_reason
+    if settings.device != CPU and model is not AiModel.SPECTRAL:
+        try:
+            return _embedded(settings, model, master, dub, on_progress)
+        except DeviceFull as error:
+            log.warning("%s; going on with windows on the CPU", error.message)
+            reason = f"{error.message}."
+    prepared = _embedded(replace(settings, device=CPU), model, master, dub, on_progress)
+    told = (reason,) if reason and model is not AiModel.SPECTRAL else ()
+    return Prepared(prepared.method, (*prepared.notes, *told))
+
+
+def _embedded(settings: AiSettings, model: AiModel, master: Track, dub: Track, on_progress: OnProgress) -> Prepared:
+    embedder = _opened(model, settings)
+    limited = embedder.device == CPU and model is not AiModel.SPECTRAL
+    begin = _COARSE_SHARE if limited else 0.0
+    lags = coarse_lags(master, dub, lambda part: on_progress(begin * part)) if limited else ()
+    method, coverage = embed_pair(
+        embedder,
+        master,
+        dub,
+        lags_seconds=lags,
+        budget_seconds=settings.budget_seconds if limited else None,
+        on_progress=lambda part: on_progress(begin + (1.0 - begin) * part),
+    )
+    return Prepared(method, (_note(model, embedder, coverage, settings),))
+
+
+@cache
+def _opened(model: AiModel, settings: AiSettings) -> Embedder:
+    return open_embedder(
+        model,
+        ModelDirectory(settings.model_dir),
+        device=settings.device,
+        hidden_layer=settings.hidden_layer,
+        cpu_threads=settings.cpu_threads,
+    )
+
+
+def warm(settings: AiSettings, model: AiModel) -> None:
+    """Load a model and run it once, so that the first pair does not wait for that."""
+    import numpy as np
+
+    embedder = _opened(model, settings)
+    embedder.embed(np.zeros(2 * embedder.geometry.window_samples, np.float32))
+
+
+def coarse_lags(master: Track, dub: Track, on_progress: OnProgress) -> tuple[float, ...]:
+    """Find where a dub may lie by the cheapest means, best first, in seconds of sample time."""
+    method = AVAILABLE[Method.SPECTRAL]
+    one, other = method.features(master), method.features(dub)
+    dims = len(one.values)
+    done = 0
+
+    def advance(count: int) -> None:
+        nonlocal done
+        done += count
+        on_progress(done / dims)
+
+    if not one.values.size or not other.values.size:
+        return ()
+    scores = correlation.score_lags(one, other, on_dims=advance)
+    picked = [
+        peak.lag_hops * mel.HOP_SAMPLES / 16_000
+        for kind in (scores.sharp, scores.plain)
+        for peak in correlation.peaks(kind, scores.first_lag, _COARSE_PEAKS)
+    ]
+    return tuple(dict.fromkeys(picked))
+
+
+def _note(model: AiModel, embedder: Embedder, coverage: Coverage, settings: AiSettings) -> str:
+    name = label(Method.AI, model)
+    if coverage.whole:
+        return f"{name} looked at the whole of both files, on {embedder.device}."
+    return (
+        f"{name} looked at {coverage.master_seconds:.0f} s of the master and {coverage.dub_seconds:.0f} s of the dub, "
+        f"on {embedder.device}, within its budget of {settings.budget_seconds:g} s."
+    )
+
+
+class _Stopped(Exception):
+    """Nobody waits for the work any more."""
+
+
+def _ticking(work: Callable[[OnProgress], _Result], on_progress: OnProgress) -> _Result:
+    """Do work on another thread, and tell its progress on this one, however long its steps are."""
+    stop = threading.Event()
+    told = [0.0]
+
+    def tell(fraction: float) -> None:
+        if stop.is_set():
+            raise _Stopped
+        told[0] = fraction
+
+    pool = ThreadPoolExecutor(1, thread_name_prefix="embed")
+    future = pool.submit(work, tell)
+    try:
+        while not wait([future], timeout=_TICK_SECONDS).done:
+            on_progress(told[0])
+        return future.result()
+    finally:
+        stop.set()
+        pool.shutdown(wait=False)
