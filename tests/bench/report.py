@@ -1,0 +1,112 @@
+"""What was measured, as a table in the terminal and as docs/benchmarks.md."""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One measured quantity. `reached` is None where there is no target."""
+
+    what: str
+    measured: str
+    target: str = ""
+    reached: bool | None = None
+
+    @property
+    def mark(self) -> str:
+        return {None: "", True: "yes", False: "NO"}[self.reached]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """The figures of one benchmark, and how they were taken."""
+
+    name: str
+    how: str
+    figures: tuple[Figure, ...]
+
+
+def at_most(what: str, value: float, limit: float, unit: str, *, detail: str = "") -> Figure:
+    return Figure(what, f"{value:.4g} {unit}{detail}", f"at most {limit:g} {unit}", value <= limit)
+
+
+def at_least(what: str, value: float, limit: float, unit: str, *, detail: str = "") -> Figure:
+    return Figure(what, f"{value:.4g} {unit}{detail}", f"at least {limit:g} {unit}", value >= limit)
+
+
+def spread(values: Sequence[float], unit: str) -> str:
+    """Write least, median and most."""
+    return f"{min(values):.2f} / {statistics.median(values):.2f} / {max(values):.2f} {unit} (min / median / max)"
+
+
+def show(section: Section) -> None:
+    table = Table("quantity", "measured", "target", "reached", title=section.name)
+    for figure in section.figures:
+        table.add_row(figure.what, figure.measured, figure.target, figure.mark)
+    Console().print(table)
+
+
+def write_page(sections: Sequence[Section]) -> None:
+    """Write the page anew."""
+    head = [
+        "# Benchmarks",
+        "",
+        'Written by `make bench`; choose parts with `make bench ARGS="throughput long-pair idle"`.',
+        "",
+        f"- date: {datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        f"- machine: {_machine()}",
+        f"- load average before: {_load_before}",
+    ]
+    PAGE.parent.mkdir(exist_ok=True)
+    PAGE.write_text("\n".join([*head, *(line for section in sections for line in _lines(section)), ""]))
+
+
+def _lines(section: Section) -> list[str]:
+    rows = [f"| {figure.what} | {figure.measured} | {figure.target} | {figure.mark} |" for figure in section.figures]
+    return [
+        "",
+        f"## {section.name}",
+        "",
+        section.how,
+        "",
+        "| quantity | measured | target | reached |",
+        "|---|---|---|---|",
+        *rows,
+    ]
+
+
+def _machine() -> str:
+    model = next(
+        (
+            line.split(":", 1)[1].strip()
+            for line in _read("/proc/cpuinfo").splitlines()
+            if line.startswith("model name")
+        ),
+        platform.processor() or "unknown processor",
+    )
+    return (
+        f"{model}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
+    )
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text()
+    except OSError:
+        return ""
+
+
+_load_before = ", ".join(f"{load:.2f}" for load in os.getloadavg())
