@@ -20,6 +20,7 @@ from sync_core.domain.batch import Priority
 app = typer.Typer(help="Run batches of pairs, here or on a service.", no_args_is_help=True)
 
 SOME_FAILED = 1
+_MOST_JOBS = 64
 _ENDED = ("completed", "failed", "cancelled")
 
 Api = Annotated[str, typer.Option("--api", envvar="SYNC_API_URL", help="Address of the service.")]
@@ -31,7 +32,9 @@ BatchId = Annotated[str, typer.Argument(help="The batch's id, as `submit` printe
 def run(
     pairs: Annotated[Path, typer.Argument(help="CSV file of pairs.", exists=True, dir_okay=False)],
     output: Annotated[Path, typer.Option("--output", "-o", help="Where the results go; .csv gives CSV, else JSON.")],
-    jobs: Annotated[int, typer.Option(help="Pairs analysed at once.", min=1, max=64)] = os.cpu_count() or 1,
+    jobs: Annotated[int, typer.Option(help="Pairs analysed at once.", min=1, max=_MOST_JOBS)] = min(
+        os.cpu_count() or 1, _MOST_JOBS
+    ),
 ) -> None:
     """Analyse all pairs of a CSV file on this machine, without any service."""
     from handlers.cli.local_batch import run_locally

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Run
+from tests.fakes.processes import environment
 
 NOBODY_LISTENS = "http://127.0.0.1:1"
 
@@ -94,3 +95,15 @@ def test_settings_that_cannot_be_used_end_with_2_and_the_variable_to_set(
     assert ended.returncode == 2
     assert reason in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_a_machine_with_very_many_processors_needs_no_option(studio: Path) -> None:
+    (studio / "bad.csv").write_text("master_file\n")
+    script = (
+        "import os, sys; os.cpu_count = lambda: 256; sys.argv[1:] = ['batch', 'run', 'bad.csv', '-o', 'out.json'];"
+        "from handlers.cli.main import main; main()"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script], cwd=studio, env=environment(), capture_output=True, text=True, timeout=60
+    )
+    assert "must name the columns" in ended.stderr
