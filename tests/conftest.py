@@ -9,6 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("sync-analyzer", deadline=None)  # how long an example takes on a busy machine tests nothing
+settings.load_profile("sync-analyzer")
 
 _MEMORY = Path("/dev/shm")
 

@@ -67,3 +67,14 @@ class SleeplessClock:
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.Event().wait()
+
+
+class SkewedClock:
+    """A clock that goes some seconds before the others."""
+
+    def __init__(self, clock: FakeClock, *, ahead_seconds: float) -> None:
+        self._clock, self._ahead = clock, timedelta(seconds=ahead_seconds)
+        self.sleep = clock.sleep
+
+    def now(self) -> datetime:
+        return self._clock.now() + self._ahead

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -10,7 +11,9 @@ import pytest
 from sync_core.domain.batch import BatchStatus, ItemEnd, ItemStatus
 from sync_core.domain.errors import LeaseLost, MediaNotFound, StorageUnavailable
 from sync_core.jobs.process import Outcome
+from sync_core.jobs.start import messages_for
 from tests.fakes.analyzer import answers, found, never_ends, raises
+from tests.fakes.clock import SkewedClock
 from tests.fakes.tap import TappedBackend, Trouble
 from tests.fakes.workshop import Workshop, dub
 
@@ -98,6 +101,22 @@ async def take_over(shop: Workshop, batch_id: str):
         batch_id, 0, worker_id="other", now=shop.clock.now() + timedelta(days=1), lease_seconds=60
     )
     return begun.lease
+
+
+async def test_a_worker_whose_clock_is_ahead_may_take_over_too_soon_but_the_item_ends_once(shop: Workshop) -> None:
+    batch_id = await shop.started()
+    shop.analyzer.will(dub(0), never_ends(), answers(found(-2.0)))
+    slow = asyncio.create_task(shop.processor("slow").process(await shop.receive()))
+    await shop.analyzer.begun.wait()
+    await shop.backend.work_queue.send(messages_for(await shop.batch(batch_id), [0]))
+    hasty = replace(shop.processor("hasty"), clock=SkewedClock(shop.clock, ahead_seconds=300))
+
+    assert await hasty.process(await shop.receive()) is Outcome.SAVED
+
+    assert await slow is Outcome.LOST
+    assert (await shop.item(batch_id)).result["offset_seconds"] == -2.0
+    assert (await shop.batch(batch_id)).counters.completed == 1
+    assert shop.reports() == [f"{batch_id}/item_001-2.json"]
 
 
 async def test_storage_trouble_during_heartbeats_is_endured_while_the_lease_lasts(shop: Workshop) -> None:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from itertools import islice
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -17,9 +18,10 @@ from sync_core.domain.batch import BatchStatus, ItemStatus, Priority
 from sync_core.domain.errors import MediaNotFound, StorageUnavailable
 from sync_core.jobs.worker_loop import WorkerBroken, WorkerLoop, rotation
 from tests.fakes.analyzer import answers, found, never_ends, raises
+from tests.fakes.invariants import look_once
 from tests.fakes.tap import Call, TappedBackend, Trouble
 from tests.fakes.waiting import until
-from tests.fakes.workshop import Workshop, dub
+from tests.fakes.workshop import Workshop, dub, open_workshop
 
 
 @asynccontextmanager
@@ -291,3 +293,26 @@ async def test_a_small_batch_is_not_held_up_by_a_large_one(shop: Workshop) -> No
         await until_ended(shop, small)
         ahead = (await shop.batch(large)).counters.completed
     assert ahead <= 20
+
+
+async def test_an_item_outlasts_an_hour_without_its_storage(data_dir: Path) -> None:
+    async with open_workshop(data_dir, poll_seconds=5.0) as shop:
+        back_again = shop.clock.now() + timedelta(hours=1)
+        most_messages = 0
+
+        async def needs_storage(_request, _on_progress):
+            nonlocal most_messages
+            depth = await shop.depth()
+            most_messages = max(most_messages, depth.waiting + depth.in_flight)
+            if shop.clock.now() < back_again:
+                raise StorageUnavailable("the share with the media is away")
+            return found()
+
+        shop.analyzer.default = needs_storage
+        batch_id = await shop.started()
+        async with running(shop.worker(poll_seconds=15)):
+            await until_ended(shop, batch_id)
+        assert (await shop.batch(batch_id)).counters.completed == 1
+        assert (await shop.item(batch_id)).ended_at - back_again <= timedelta(minutes=10)
+        assert most_messages <= 12, "copies of its message pile up"
+    look_once(data_dir)
