@@ -29,3 +29,9 @@ async def ministack() -> AsyncIterator[AwsBackend]:
 @pytest.fixture
 def batches(backend: AwsBackend) -> Batches:
     return Batches(backend.batch_store, backend.event_outbox, FakeClock())
+
+
+@pytest.fixture
+def clocked(ministack: AwsBackend) -> Batches:
+    """Give what `batches` is, on ministack alone."""
+    return Batches(ministack.batch_store, ministack.event_outbox, FakeClock())

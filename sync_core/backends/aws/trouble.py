@@ -17,6 +17,7 @@ from botocore.exceptions import (
     NoCredentialsError,
     TokenRetrievalError,
 )
+from botocore.exceptions import ConnectionError as EndpointError
 from botocore.parsers import ResponseParserError
 
 from sync_core.domain.errors import StorageUnavailable, Throttled, TransientError
@@ -67,7 +68,7 @@ _TO_BE_MENDED = {
     "SignatureDoesNotMatch": "check the credentials and the machine's clock",
     "UnrecognizedClientException": "check the credentials",
 }
-_NO_ANSWER = (HTTPClientError, ResponseParserError, aiohttp.ClientError, TimeoutError, ConnectionError)
+_NO_ANSWER = (EndpointError, HTTPClientError, ResponseParserError, aiohttp.ClientError, TimeoutError, ConnectionError)
 _NO_CREDENTIALS = (NoCredentialsError, CredentialRetrievalError, TokenRetrievalError)
 
 
