@@ -75,7 +75,8 @@ class Gatherer:
             self._fifo = AudioFifo() if self._shape.layout in _FIFO_LAYOUTS and frame.format.name[:3] != "s64" else None
         if skip_samples:
             yield from self.flush()
-            yield self._planes(raw_planes(frame)[:, skip_samples:])
+            if skip_samples < frame.samples:
+                yield self._planes(raw_planes(frame)[:, skip_samples:])
             return
         self._gathered += frame.samples
         if self._fifo is not None:

@@ -14,6 +14,9 @@ from sync_core.media.damage import Damage
 
 _READ_ERRORS = 20
 """After so many failures to read on without a packet between them, the rest of the file is given up."""
+_PLAUSIBLE_RATES_HZ = (1_000, 1_600_000)
+_CHANNELS = 256
+"""What lies beyond is a damaged header, and would take any amount of memory to resample or mix."""
 
 
 def decoded_frames(container: InputContainer, stream: AudioStream, damage: Damage) -> Iterator[AudioFrame]:
@@ -35,9 +38,15 @@ def decoded_frames(container: InputContainer, stream: AudioStream, damage: Damag
             damage.undecodable += 1
             continue
         for frame in frames:
-            assert isinstance(frame, AudioFrame)
-            if frame.samples and frame.sample_rate > 0 and frame.layout.nb_channels:
+            if not _is_plausible(frame):
+                damage.undecodable += 1
+            elif frame.samples:
                 yield frame
+
+
+def _is_plausible(frame: AudioFrame) -> bool:
+    slowest, fastest = _PLAUSIBLE_RATES_HZ
+    return slowest <= frame.sample_rate <= fastest and 0 < frame.layout.nb_channels <= _CHANNELS
 
 
 def _packets(container: InputContainer, stream: AudioStream, damage: Damage) -> Iterator[Packet[AudioStream]]:

@@ -14,9 +14,10 @@ _JITTER_SECONDS = 0.010
 loss, one packet of AAC or MP3, is more than twice as long."""
 _LONGEST_OVERLAP_SECONDS = 5.0
 """A longer jump back is a clock that was set anew, not audio that is there twice."""
-_LONGEST_GAP_SECONDS = 3600.0
-_UNANNOUNCED_GAP_SECONDS = 60.0
-"""A longer gap is believed only if the container says that it goes on for that long."""
+_LONGEST_GAP_SECONDS, _MOST_SILENCE_SECONDS = 3_600.0, 21_600.0
+_UNANNOUNCED_GAP_SECONDS, _UNANNOUNCED_SILENCE_SECONDS = 60.0, 600.0
+"""The longest gap, and the sum of all, that are believed: within what the container announces, and beyond it. Damaged
+timestamps must not fill a disk with silence."""
 
 
 class PlacedFrame(NamedTuple):
@@ -57,6 +58,7 @@ class Timeline:
         self._position = 0.0
         self._reset_seconds = 0.0
         self._previous_end: float | None = None
+        self._silence_seconds = 0.0
 
     def place(self, frames: Iterable[AudioFrame]) -> Iterator[PlacedFrame]:
         """Yield every frame that has something to add, in order."""
@@ -105,6 +107,7 @@ class Timeline:
         elif step > 0 and self._is_believable(step):
             step = self._whole_packets(step, _seconds(frame))
             self._damage.jump(f"{step:.3f} s of audio are missing at {self._elapsed}; silence was put there")
+            self._silence_seconds += step
             self._position += step + _seconds(frame)
             yield PlacedFrame(frame, silence_seconds=step)
         else:
@@ -135,8 +138,10 @@ class Timeline:
     def _is_believable(self, step: float) -> bool:
         if step < 0:
             return -step <= _LONGEST_OVERLAP_SECONDS
-        announced = self._position + step - self._reset_seconds <= self._end_seconds
-        return step <= (_LONGEST_GAP_SECONDS if announced else _UNANNOUNCED_GAP_SECONDS)
+        longest, most = _UNANNOUNCED_GAP_SECONDS, _UNANNOUNCED_SILENCE_SECONDS
+        if self._position + step - self._reset_seconds <= self._end_seconds:
+            longest, most = _LONGEST_GAP_SECONDS, _MOST_SILENCE_SECONDS
+        return step <= longest and self._silence_seconds + step <= most
 
 
 def _seconds(frame: AudioFrame) -> float:

@@ -82,8 +82,8 @@ class ProcessAnalyzer:
             For an error that nobody foresaw; it has been logged with the child's traceback.
         """
         async with self._free_slots:
-            folder = self._spool.make_folder()
             child = await self._take()
+            folder = self._spool.make_folder()
             try:
                 task = Task(request, self._policy, self._tolerance_seconds, folder)
                 result = await child.run(task, on_progress, stall_seconds=self._stall_seconds)

@@ -52,7 +52,12 @@ class ChildProcess:
                 env=_environment(),
                 process_group=0,  # Ctrl-C in a terminal is for the parent
             )
-        reader, writer = await asyncio.open_unix_connection(sock=ours)
+        try:
+            reader, writer = await asyncio.open_unix_connection(sock=ours)
+        except BaseException:
+            process.kill()
+            ours.close()
+            raise
         return cls(process, reader, writer)
 
     @property

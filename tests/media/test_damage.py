@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import soundfile as sf
 
 from sync_core.domain.errors import MediaCorrupt, MediaError, TooShort
 from sync_core.domain.result import MediaInfo
+from sync_core.media.damage import Damage
 from sync_core.media.decode import AudioReader
+from sync_core.media.gather import Gatherer
 from tests.media.writing import RATE_HZ, Sound, bursts, joined, lateness_seconds, write
 
 SOURCE = bursts(12.0)
@@ -157,6 +160,15 @@ def test_a_first_packet_that_is_lost_does_not_move_the_rest(tmp_path: Path) -> N
     with AudioReader(path, "a.mka") as reader:
         decoded = joined(reader.blocks())[0]
         assert reader.start_seconds + lateness_seconds(decoded, SOURCE) == pytest.approx(0.0, abs=1e-3)
+
+
+@pytest.mark.parametrize("skipped", [1, 500, 1_023, 1_024, 2_000])
+def test_a_frame_that_is_partly_there_already(skipped: int) -> None:
+    frame = av.AudioFrame.from_ndarray(np.ones((2, 1_024), np.float32), "fltp", "stereo")
+    frame.sample_rate = RATE_HZ
+    gatherer = Gatherer(Damage())
+    blocks = [*gatherer.push(frame, skipped), *gatherer.flush()]
+    assert [block.samples.shape for block in blocks] == [(2, 1_024 - skipped)] * (skipped < 1_024)
 
 
 def test_a_rate_that_changes_on_the_way(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from av.stream import Disposition
 
-from sync_core.domain.errors import NoAudio
+from sync_core.domain.errors import NoAudio, TooShort
 from sync_core.media.decode import AudioReader
 from tests.media.writing import Sound, bursts, write
 
@@ -75,6 +75,20 @@ def test_frame_rates_are_exact(tmp_path: Path, name: str, rate: str) -> None:
     path = write(tmp_path / name, Sound(SOURCE, "aac"), fps=Fraction(rate), video_seconds=3.0, video_codec=codec)
     with AudioReader(path, name) as reader:
         assert reader.info.frame_rate == rate
+
+
+def test_a_variable_frame_rate_gives_a_rate_and_the_right_time_zero(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.mkv", Sound(SOURCE, "flac"), fps=Fraction(25), video_seconds=3.0, keep_every=(1, 3, 2))
+    with AudioReader(path, "a.mkv") as reader:
+        assert reader.info.frame_rate is None or 1 <= Fraction(reader.info.frame_rate) <= 300
+        assert reader.start_seconds == pytest.approx(0.0, abs=1e-3)
+
+
+def test_a_stream_without_a_single_packet(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.mkv", Sound(SOURCE[:0], "flac"), Sound(SOURCE, "flac"))
+    with pytest.raises(TooShort, match=r"audio stream of a\.mkv is empty .*#a:1"):
+        AudioReader(path, "a.mkv")
+    assert chosen(path, 1) == 1
 
 
 def test_the_start_timecode_is_read(tmp_path: Path) -> None:

@@ -115,6 +115,11 @@ def test_a_clock_that_was_counted_at_another_rate_is_not_believed() -> None:
     assert damage.sentences() == ()
 
 
+def test_damaged_timestamps_cannot_fill_the_disk() -> None:
+    out, _ = run([index * 50.0 for index in range(1_000)], end=1.0)
+    assert sum(silence for _, silence, _ in out) <= 600.0
+
+
 def test_frames_without_timestamps_go_on() -> None:
     out, told = run([0.0, None, None, 3 * STEP, None])
     assert [one[1:] for one in out] == [(0.0, 0.0)] * 5

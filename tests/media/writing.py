@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -53,10 +54,14 @@ def write(
     video_seconds: float = 6.0,
     video_start: float = 0.0,
     video_codec: str = "mpeg4",
+    keep_every: Sequence[int] = (1,),
     container_options: dict[str, str] | None = None,
     metadata: dict[str, str] | None = None,
 ) -> Path:
-    """Write a file with the given sounds, and with moving pictures if a rate is given."""
+    """Write a file with the given sounds, and with moving pictures if a rate is given.
+
+    `keep_every` gives the steps from picture to picture, in turn: other than (1,) it makes the rate variable.
+    """
     with av.open(str(path), "w", container_options=container_options or {}) as container:
         container.metadata.update(metadata or {})
         video = None
@@ -67,7 +72,7 @@ def write(
         streams = [_add(container, sound) for sound in sounds]
         packets = []
         if video is not None:
-            packets += _pictures(video, fps, video_seconds, video_start)
+            packets += _pictures(video, fps, video_seconds, video_start, keep_every)
         for stream, sound in zip(streams, sounds, strict=True):
             packets += _encode(stream, sound)
         for packet in sorted(packets, key=lambda one: one.dts * one.time_base):
@@ -83,10 +88,11 @@ def _add(container, sound: Sound):
     return stream
 
 
-def _pictures(stream, fps: Fraction, seconds: float, start: float) -> list:
+def _pictures(stream, fps: Fraction, seconds: float, start: float, steps: Sequence[int]) -> list:
     packets = []
     first = round(start * fps)
-    for number in range(round(seconds * fps)):
+    numbers = itertools.takewhile(lambda n: n < seconds * fps, itertools.accumulate(itertools.cycle(steps), initial=0))
+    for number in numbers:
         frame = av.VideoFrame.from_ndarray(np.full((64, 64, 3), number % 256, np.uint8), format="rgb24")
         frame.pts, frame.time_base = first + number, 1 / fps
         packets += stream.encode(frame)
