@@ -6,7 +6,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --con
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check lint format bench test-tools constraints clean
+.PHONY: help install run run-aws test check lint format bench test-tools constraints clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,6 +15,9 @@ install: $(VENV)/.dev ## Build .venv with everything that development needs
 
 run: $(VENV)/.run ## Run a demo batch through the service; ARGS=--once stops after it
 	@$(BIN)/sync-analyzer demo $(ARGS)
+
+run-aws: $(VENV)/.run-aws ## The same on DynamoDB, SQS and S3, in an emulator on this machine
+	@$(BIN)/sync-analyzer demo --backend aws --local $(ARGS)
 
 test: $(VENV)/.dev test-tools ## Run the tests
 	@$(BIN)/python -m pytest -n 2 $(ARGS)
@@ -51,7 +54,12 @@ $(VENV)/.run: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@$(PIP) --editable '.[worker]'
 	@touch $@
 
+$(VENV)/.run-aws: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "installing what a run on an emulator needs into $(VENV)"
+	@$(PIP) --editable '.[worker,aws-local]'
+	@touch $@ $(VENV)/.run
+
 $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "installing what development needs into $(VENV)"
 	@$(PIP) --editable '.[dev]'
-	@touch $@ $(VENV)/.run
+	@touch $@ $(VENV)/.run $(VENV)/.run-aws

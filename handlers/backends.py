@@ -1,10 +1,17 @@
-"""Open the back end that the settings name."""
+"""Open the back end that the settings name. What speaks to AWS is imported only where AWS is meant."""
 
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
 from handlers.settings import CommonSettings
-from sync_core.backends.embedded.open import open_backend
+from sync_core.domain.errors import ConfigurationError
 from sync_core.jobs.ports.backend import Backend
+
+if TYPE_CHECKING:
+    from sync_core.backends.aws.open import AwsBackend
+    from sync_core.backends.aws.resources import AwsResources
 
 
 def open_configured(settings: CommonSettings) -> Backend:
@@ -15,4 +22,55 @@ def open_configured(settings: CommonSettings) -> Backend:
     ConfigurationError
         If it cannot be opened.
     """
+    if settings.backend == "aws":
+        return _open_aws(settings)
+    from sync_core.backends.embedded.open import open_backend
+
     return open_backend(settings.data_dir, max_receives=settings.max_receives)
+
+
+async def check_configured(settings: CommonSettings) -> None:
+    """Look whether the back end can be used, for a start that says at once what is missing.
+
+    Raises
+    ------
+    ConfigurationError
+        If it cannot; the message says what to do.
+    """
+    if settings.backend != "aws":
+        await open_configured(settings).close()
+        return
+    backend = _open_aws(settings)
+    try:
+        await backend.check()
+    finally:
+        await backend.close()
+
+
+def _open_aws(settings: CommonSettings) -> AwsBackend:
+    try:
+        from sync_core.backends.aws.open import open_backend
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"SYNC_BACKEND=aws needs the package {error.name}: install `sync-analyzer[aws]`."
+        ) from error
+    return open_backend(_resources(settings), retention=timedelta(days=settings.retention_days))
+
+
+def _resources(settings: CommonSettings) -> AwsResources:
+    from sync_core.backends.aws.resources import AwsResources
+
+    table, bucket = settings.aws_table, settings.aws_bucket
+    queues, dead_letters = settings.aws_queues, settings.aws_dead_letters
+    if not (table and bucket and queues and dead_letters):
+        raise ConfigurationError(_missing(settings))
+    return AwsResources(table, bucket, queues, dead_letters)
+
+
+def _missing(settings: CommonSettings) -> str:
+    names = ("aws_table", "aws_bucket", "aws_queues", "aws_dead_letters")
+    unset = ", ".join(f"SYNC_{name.upper()}" for name in names if not getattr(settings, name))
+    return (
+        f"SYNC_BACKEND=aws needs {unset} too. `sam deploy` prints their values as outputs of the stack; "
+        "on one machine, `sync-analyzer serve --backend aws --local` makes what they name."
+    )

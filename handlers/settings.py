@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self, TypeVar
 from pydantic import Field, PositiveFloat, PositiveInt, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from sync_core.domain.batch import Priority
 from sync_core.domain.errors import ConfigurationError
 from sync_core.domain.media import MediaPolicy
 from sync_core.jobs.csv_rows import UploadLimits
@@ -22,8 +23,21 @@ class CommonSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="SYNC_", frozen=True, extra="ignore")
 
-    backend: Annotated[Literal["embedded"], Field(description="Where batches, queue and reports live.")] = "embedded"
+    backend: Annotated[Literal["embedded", "aws"], Field(description="Where batches, queue and reports live.")] = (
+        "embedded"
+    )
     data_dir: Annotated[Path, Field(description="Folder of the embedded back end.")] = Path(".sync-analyzer")
+    aws_table: Annotated[str | None, Field(description="DynamoDB table of the aws back end.")] = None
+    aws_bucket: Annotated[str | None, Field(description="S3 bucket for reports of the aws back end.")] = None
+    aws_queues: Annotated[
+        dict[Priority, str] | None, Field(description="JSON object: the URL of the SQS queue of each priority.")
+    ] = None
+    aws_dead_letters: Annotated[
+        dict[Priority, str] | None, Field(description="JSON object: the URL of each priority's dead-letter queue.")
+    ] = None
+    retention_days: Annotated[
+        PositiveInt, Field(description="How long the aws back end keeps batches and idempotency keys.")
+    ] = 90
     media_roots: Annotated[tuple[Path, ...], Field(description="JSON list of the folders that media may lie in.")] = (
         Field(default_factory=lambda: (Path("/mnt/data"), Path.cwd()))
     )
@@ -44,10 +58,18 @@ class CommonSettings(BaseSettings):
                 raise ValueError(f"{root} must be an absolute path")
         return roots
 
+    @field_validator("aws_queues", "aws_dead_letters")
+    @classmethod
+    def _of_each_priority(cls, urls: dict[Priority, str] | None) -> dict[Priority, str] | None:
+        if urls is not None and set(urls) != set(Priority):
+            raise ValueError(f"name a queue for each of {', '.join(Priority)}")
+        return urls
+
     @property
     def media_policy(self) -> MediaPolicy:
-        """The media that may be read; relative paths are taken against the working directory."""
-        return MediaPolicy(roots=tuple(map(str, self.media_roots)), relative_to=str(Path.cwd()))
+        """The media that may be read; on one machine, relative paths are taken against the working directory."""
+        relative_to = str(Path.cwd()) if self.backend == "embedded" else None
+        return MediaPolicy(roots=tuple(map(str, self.media_roots)), relative_to=relative_to)
 
 
 class ApiSettings(CommonSettings):

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from handlers.backends import open_configured
+from handlers.backends import check_configured, open_configured
 from handlers.logs import set_up_logging
 from handlers.settings import WorkerSettings, read_settings
 from handlers.version import VERSION
@@ -102,8 +102,13 @@ def main(slots: int | None = None, *, stop_with_stdin: bool = False) -> None:
     """Run a worker as the settings say."""
     settings = read_settings(WorkerSettings, slots=slots)
     set_up_logging(settings.log_level, settings.log_format)
+    asyncio.run(_check_and_run(settings, stop_with_stdin=stop_with_stdin))
+
+
+async def _check_and_run(settings: WorkerSettings, *, stop_with_stdin: bool) -> None:
+    await check_configured(settings)
     analyzer = build_analyzer(settings, settings.media_policy)
-    asyncio.run(run_worker(settings, open_configured(settings), analyzer, stop_with_stdin=stop_with_stdin))
+    await run_worker(settings, open_configured(settings), analyzer, stop_with_stdin=stop_with_stdin)
 
 
 def _stop_at_end_of_stdin(loop: asyncio.AbstractEventLoop, worker: WorkerLoop) -> None:

@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from handlers.cli.backend_choice import BackendOption, LocalOption, backend_arguments
 from handlers.cli.batch import watch_batch
 from handlers.cli.client import ApiClient, Document
 from handlers.settings import CommonSettings, read_settings
@@ -36,13 +37,16 @@ _AGREES_WITHIN_SECONDS = 0.001
 def demo(
     once: Annotated[bool, typer.Option("--once", help="Stop after the results.")] = False,
     port: Annotated[int, typer.Option(help="Port of the API; a free one if it is taken.", min=1, max=65535)] = 8000,
+    backend: BackendOption = None,
+    local: LocalOption = False,
 ) -> None:
     """Start the service, send it a batch of real audio, and show what it finds beside the truth."""
     console = Console()
     settings = read_settings(CommonSettings)
     folder = settings.data_dir.resolve() / "demo"
     pairs = _make_pairs(folder, console)
-    with _service(_choose_port(port), settings, folder) as (address, process):
+    options = ["--port", str(_choose_port(port)), *backend_arguments(backend, local=local)]
+    with _service(options, settings, folder) as (address, process):
         agrees = _run_batch(ApiClient(address), pairs, folder, console)
         if not once:
             console.print(f"The service goes on at [bold]{address}/docs[/bold]; Ctrl-C stops it.")
@@ -119,13 +123,15 @@ def _choose_port(wanted: int) -> int:
 
 
 @contextlib.contextmanager
-def _service(port: int, settings: CommonSettings, folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+def _service(
+    options: list[str], settings: CommonSettings, folder: Path
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """Run `serve` in a process of its own, with the demo's folder among its media roots."""
     roots = [str(root) for root in (*settings.media_roots, folder)]
     log_path = folder / "service.log"
     with log_path.open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "handlers.cli.main", "serve", "--port", str(port)],
+            [sys.executable, "-m", "handlers.cli.main", "serve", *options],
             env={
                 **os.environ,
                 "SYNC_MEDIA_ROOTS": json.dumps(roots),
@@ -135,7 +141,7 @@ def _service(port: int, settings: CommonSettings, folder: Path) -> Iterator[tupl
             start_new_session=True,
         )
     try:
-        address = f"http://127.0.0.1:{port}"
+        address = f"http://127.0.0.1:{options[1]}"
         _wait_until_ready(address, process, log_path)
         yield address, process
     finally:

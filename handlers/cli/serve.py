@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from handlers.backends import check_configured
+from handlers.cli.backend_choice import BackendOption, LocalOption, backend_environment
 from handlers.logs import set_up_logging
 from handlers.settings import ApiSettings, WorkerSettings, read_settings
 from sync_core.domain.errors import ConfigurationError
@@ -33,15 +35,18 @@ def serve(
     workers: Annotated[
         int | None, typer.Option(help="Items analysed at once; 0 starts the API alone.", min=0, max=64)
     ] = None,
+    backend: BackendOption = None,
+    local: LocalOption = False,
 ) -> None:
     """Run the API and a worker, until Ctrl-C."""
-    settings = read_settings(ApiSettings)
-    worker_settings = read_settings(WorkerSettings, slots=workers or None)
-    slots = worker_settings.slots if workers is None else workers
-    set_up_logging(settings.log_level, settings.log_format)
-    listening = _listen(host, port)
-    log.info("API docs: http://%s:%d/docs", host, listening.getsockname()[1])
-    asyncio.run(_serve(settings, listening, slots))
+    with backend_environment(backend, local=local):
+        settings = read_settings(ApiSettings)
+        worker_settings = read_settings(WorkerSettings, slots=workers or None)
+        slots = worker_settings.slots if workers is None else workers
+        set_up_logging(settings.log_level, settings.log_format)
+        listening = _listen(host, port)
+        log.info("API docs: http://%s:%d/docs", host, listening.getsockname()[1])
+        asyncio.run(_serve(settings, listening, slots))
 
 
 def worker(
@@ -67,9 +72,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 async def _serve(settings: ApiSettings, listening: socket.socket, slots: int) -> None:
-    from handlers.backends import open_configured
-
-    await open_configured(settings).close()  # what cannot be opened is told here, in one sentence
+    await check_configured(settings)  # what cannot be opened is told here, in one sentence
     server = _make_server()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
