@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from sync_core.analysis import confidence, gaps, rates
+from sync_core.analysis.confidence import Evidence
 from sync_core.analysis.edits import Piece
 from sync_core.analysis.estimate import Estimate
 from sync_core.analysis.fit import Fit
@@ -14,6 +16,9 @@ from sync_core.analysis.line import Line
 from sync_core.analysis.track import ANALYSIS_RATE_HZ, Track
 from sync_core.domain.methods import Method, label
 from sync_core.domain.result import Candidate, MethodResult, Segment, SegmentKind
+
+LEAST_CONFIDENCE = 0.5
+"""An answer that is more probably wrong than right is a refusal."""
 
 AGREE_SECONDS = 0.060
 """A method found the answer when one of its lags is this near."""
@@ -50,21 +55,44 @@ class Sides:
 
 def refused(checked: Sequence[Checked], methods: Sequence[Method], missing: Sequence[MethodResult]) -> Estimate:
     """Build the estimate for a pair without a match."""
-    best = max((confidence.of_score(one.coherence) for one in checked), default=0.0)
+    best = max((_refused_probability(one) for one in checked), default=0.0)
     results = tuple(_refusal(method, checked) for method in methods)
     return Estimate(None, None, None, None, best, None, False, (), (), (*results, *missing))
 
 
+def evidence_of(sides: Sides, pieces: Sequence[Piece], checked: Sequence[Checked]) -> Evidence:
+    """Sum up what speaks for the pieces, and how high anything else stands beside them."""
+    fits = [piece.fit for piece in pieces if piece.fit]
+    windows = sum(len(fit.window_scores) for fit in fits)
+    strength = math.sqrt(sum(fit.score**2 for fit in fits) / max(windows, 1))
+    lengths = [piece.stop - piece.start for piece in pieces]
+    covered = sum(piece.fit.support * length for piece, length in zip(pieces, lengths, strict=True) if piece.fit)
+    lines = [fit.line for fit in fits]
+    near = [one.coherence for one in checked if any(_near(one, line, sides) for line in lines)]
+    far = [one.coherence for one in checked if not any(_near(one, line, sides) for line in lines)]
+    own = max([*near, *(fit.score for fit in fits)])
+    return Evidence(strength, covered / max(sum(lengths), 1), max(far, default=0.0) / own)
+
+
 def matched(
-    sides: Sides, pieces: Sequence[Piece], checked: Sequence[Checked], missing: Sequence[MethodResult]
+    sides: Sides,
+    pieces: Sequence[Piece],
+    checked: Sequence[Checked],
+    methods: Sequence[Method],
+    missing: Sequence[MethodResult],
 ) -> Estimate:
-    """Build the estimate for a dub of which at least one piece lies on a line."""
+    """Build the estimate for a dub of which at least one piece lies on a line; it may still be a refusal."""
+    found_evidence = evidence_of(sides, pieces, checked)
+    trust = confidence.probability(found_evidence)
+    if trust < LEAST_CONFIDENCE or _too_little(pieces):
+        return replace(
+            refused(checked, methods, missing), confidence=min(trust, LEAST_CONFIDENCE), evidence=found_evidence
+        )
     pieces = told([_settled(piece) for piece in pieces], sides)
     found = [piece.fit for piece in pieces if piece.fit]
     first = found[0]
     lines = [fit.line for fit in found]
     rivals = [one for one in checked if not any(_near(one, line, sides) for line in lines)]
-    trust = confidence.of_score(first.score, rivals[0].coherence if rivals else 0.0)
     rate = rates.nearest(first.line.slope, _NAMED_WITHIN_PPM)
     return Estimate(
         offset_seconds=sides.offset(first.line),
@@ -75,10 +103,21 @@ def matched(
         method_used=_best_method(lines, sides, checked),
         edited=_is_edited(pieces, sides),
         segments=tuple(_segment(piece, sides, trust) for piece in pieces),
-        candidates=_candidates(rivals, sides, first.score),
+        candidates=_candidates(rivals, sides, max(one.coherence for one in checked)),
         methods=(*_method_results(lines, trust, sides, checked), *missing),
         notes=("One side is inverted in polarity.",) if first.sign < 0 else (),
+        evidence=found_evidence,
     )
+
+
+def _too_little(pieces: Sequence[Piece]) -> bool:
+    """Whether less than three seconds are in common, in a dub that is longer than that."""
+    shared = sum(piece.stop - piece.start for piece in pieces if piece.fit) / ANALYSIS_RATE_HZ
+    return shared < _LONGEST_UNTOLD_SECONDS and any(piece.fit is None for piece in pieces)
+
+
+def _refused_probability(one: Checked) -> float:
+    return min(confidence.of_coherence(one.coherence, 0.0), LEAST_CONFIDENCE)
 
 
 def _settled(piece: Piece) -> Piece:
@@ -140,8 +179,7 @@ def _segment(piece: Piece, sides: Sides, trust: float) -> Segment:
     start, stop = sides.dub_time(piece.start), sides.dub_time(piece.stop)
     if piece.fit is None:
         return Segment(start, stop, None, None, trust, gaps.kind_of(sides.dub.samples[piece.start : piece.stop]))
-    own = min(trust, confidence.of_score(piece.fit.score))
-    return Segment(start, stop, sides.offset(piece.fit.line), piece.fit.line.slope, own, SegmentKind.PROGRAMME)
+    return Segment(start, stop, sides.offset(piece.fit.line), piece.fit.line.slope, trust, SegmentKind.PROGRAMME)
 
 
 def precision(fit: Fit, dub: Track) -> float:
@@ -169,7 +207,7 @@ def _method_result(
     for line in lines:
         if _near(best, line, sides):
             return MethodResult(method, label(method), sides.offset(line), score, trust, ok=True)
-    alone = confidence.of_score(best.coherence, checked[0].coherence)
+    alone = confidence.of_coherence(best.coherence, checked[0].coherence)
     own = Line(best.lag_samples, 1.0, 0, sides.dub.samples.size)
     return MethodResult(method, label(method), sides.offset(own), score, alone, ok=True)
 
@@ -177,7 +215,7 @@ def _method_result(
 def _refusal(method: Method, checked: Sequence[Checked]) -> MethodResult:
     own = [one for one in checked if method in one.scores]
     score = max((one.scores[method] for one in own), default=0.0)
-    trust = max((confidence.of_score(one.coherence) for one in own), default=0.0)
+    trust = max((_refused_probability(one) for one in own), default=0.0)
     return MethodResult(method, label(method), None, score, trust, ok=False, error=_NOT_CONFIRMED)
 
 
@@ -201,7 +239,7 @@ def _candidates(rivals: Sequence[Checked], sides: Sides, best: float) -> tuple[C
         Candidate(
             sides.offset(Line(one.lag_samples, 1.0, 0, sides.dub.samples.size)),
             1.0,
-            confidence.of_score(one.coherence, best),
+            confidence.of_coherence(one.coherence, best),
         )
         for one in found
     )

@@ -2,57 +2,52 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
 from sync_core.analysis.fit import Fit
-from sync_core.analysis.track import ANALYSIS_RATE_HZ, Track
+from sync_core.analysis.track import Track
 
 _WINDOW_SAMPLES = 512
-_STEP_SAMPLES = 80
+STEP_SAMPLES = 80
 _LOWEST_BIN, _HIGHEST_BIN = 4, 230
-_LEAST_GAP_STEPS = ANALYSIS_RATE_HZ // _STEP_SAMPLES
 _DOUBT = 0.045
 _QUIETEST = 3e-5
 _TAPS = 16
 _WINDOW = np.hanning(_WINDOW_SAMPLES + 1)[:-1].astype(np.float32)
 
 
-@dataclass(frozen=True, slots=True)
-class Join:
-    """Where one segment ends and the next starts, dub samples; apart where there is a gap."""
+def place_join(one: NDArray[np.float64], other: NDArray[np.float64], least_gap_steps: int) -> tuple[int, int]:
+    """Find the step at which the dub leaves one line, and that at which it takes up the next.
 
-    end_sample: int
-    start_sample: int
+    Parameters
+    ----------
+    one, other : [shape=(n_steps,), float64]
+        Agreement with the line before and the line after, above 0 where the dub lies on it.
+    least_gap_steps
+        What lies closer together is one join: where the sum of the one before it and the other after it is highest.
 
-
-def place_join(master: Track, dub: Track, before: Fit, after: Fit, first: int, last: int) -> Join:
-    """Find where the dub leaves one line and takes up the next, between two dub samples.
-
-    The whitened coherence with each line is added up over 5 ms steps; the join is where the sum of the one before it
-    and the other after it is highest. Where that is so in two places a second or more apart, there is a gap.
+    Returns
+    -------
+    end, start
+        Edges of steps, 0 to n_steps; equal unless there is a gap.
     """
-    one = coherence_steps(master, dub, before, first, last)
-    other = coherence_steps(master, dub, after, first, last)
-    if not one.size:
-        return Join(first, first)
     upto, onward = _before(one), _after(other)
     end, start = int(np.argmax(upto)), _last_argmax(onward)
-    if start - end < _LEAST_GAP_STEPS:
+    if start - end < least_gap_steps:
         end = start = _last_argmax(upto + onward)
-    return Join(first + end * _STEP_SAMPLES, first + start * _STEP_SAMPLES)
+    return end, start
 
 
-def place_edge(master: Track, dub: Track, fit: Fit, first: int, last: int, *, rising: bool) -> int:
-    """Find where a line begins (`rising`) or ends next to material without counterpart, between two dub samples."""
-    steps = coherence_steps(master, dub, fit, first, last)
-    if not steps.size:
-        return first if rising else last
-    at = _last_argmax(_after(steps)) if rising else int(np.argmax(_before(steps)))
-    return first + at * _STEP_SAMPLES
+def place_start(steps: NDArray[np.float64]) -> int:
+    """Find the edge of steps from which on the dub lies on a line."""
+    return _last_argmax(_after(steps))
+
+
+def place_end(steps: NDArray[np.float64]) -> int:
+    """Find the edge of steps up to which the dub lies on a line."""
+    return int(np.argmax(_before(steps)))
 
 
 def _before(steps: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -78,9 +73,9 @@ def coherence_steps(master: Track, dub: Track, fit: Fit, first: int, last: int) 
         Step k is about dub samples `first + 80 k` to `first + 80 k + 80`. Where the master sounds it is lowered by a
         small constant, so that sound without a counterpart speaks against the line; where it is silent it is 0.
     """
-    count = max((last - first) // _STEP_SAMPLES, 0)
-    margin = (_WINDOW_SAMPLES - _STEP_SAMPLES) // 2
-    at = np.arange(first - margin, first - margin + count * _STEP_SAMPLES + _WINDOW_SAMPLES)
+    count = max((last - first) // STEP_SAMPLES, 0)
+    margin = (_WINDOW_SAMPLES - STEP_SAMPLES) // 2
+    at = np.arange(first - margin, first - margin + count * STEP_SAMPLES + _WINDOW_SAMPLES)
     theirs = _spectra(_read(dub.samples, at.astype(np.float64)), count)
     ours = _spectra(_read(master.samples, fit.line.master_samples(at)), count)
     expected, size = np.abs(ours), np.abs(ours) * np.abs(theirs)
@@ -90,7 +85,7 @@ def coherence_steps(master: Track, dub: Track, fit: Fit, first: int, last: int) 
 
 
 def _spectra(samples: NDArray[np.float32], count: int) -> NDArray[np.complex64]:
-    frames = np.lib.stride_tricks.sliding_window_view(samples, _WINDOW_SAMPLES)[::_STEP_SAMPLES][:count]
+    frames = np.lib.stride_tricks.sliding_window_view(samples, _WINDOW_SAMPLES)[::STEP_SAMPLES][:count]
     spectra = scipy.fft.rfft(frames * _WINDOW, axis=1)[:, _LOWEST_BIN:_HIGHEST_BIN]
     return np.asarray(spectra / np.float32(_WINDOW_SAMPLES / 2))
 

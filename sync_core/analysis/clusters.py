@@ -10,9 +10,6 @@ from numpy.typing import NDArray
 from sync_core.analysis.anchors import Anchor
 from sync_core.analysis.line import Line
 
-WITHIN_SAMPLES = 96.0
-"""Anchors up to 6 ms off a line belong to it."""
-
 MOST_LINES = 24
 LEAST_SUPPORT = 7.5
 _STRONGEST = 30.0
@@ -20,20 +17,25 @@ _ROUNDS = 5
 _STEEPEST_CHANGE = 3e-3
 
 
-def gather(anchors: Sequence[Anchor]) -> list[Line]:
+def gather(anchors: Sequence[Anchor], within: float) -> list[Line]:
     """Explain anchors by few lines, the best supported first; what one line explains the next does not count.
 
     Each line's span is that of its anchors. A line's slope is fitted where its anchors reach far enough, else it is
     the one that they were seen at.
+
+    Parameters
+    ----------
+    within
+        Anchors up to this far off a line belong to it, samples.
     """
     left = np.array([(a.dub_sample, a.master_sample, a.slope, min(a.score, _STRONGEST)) for a in anchors])
     lines: list[Line] = []
     while len(left) and len(lines) < MOST_LINES:
-        slope, lag = _best_seed(left)
-        members = _members(left, slope, lag)
+        slope, lag = _best_seed(left, within)
+        members = _members(left, slope, lag, within)
         for _ in range(_ROUNDS):
             slope, lag = _fitted(left[members], slope)
-            members = _members(left, slope, lag)
+            members = _members(left, slope, lag, within)
         support = float(left[members, 3].sum())
         if not members.any() or support < LEAST_SUPPORT:
             break
@@ -43,15 +45,15 @@ def gather(anchors: Sequence[Anchor]) -> list[Line]:
     return lines
 
 
-def _best_seed(points: NDArray[np.float64]) -> tuple[float, float]:
+def _best_seed(points: NDArray[np.float64], within: float) -> tuple[float, float]:
     """Slope and lag with the most support, of those that an anchor has."""
     best = (-1.0, 1.0, 0.0)
     for slope in np.unique(points[:, 2]):
         lags = points[:, 1] - slope * points[:, 0]
         order = np.argsort(lags)
         total = np.concatenate([[0.0], np.cumsum(points[order, 3])])
-        low = np.searchsorted(lags[order], lags - WITHIN_SAMPLES)
-        high = np.searchsorted(lags[order], lags + WITHIN_SAMPLES, side="right")
+        low = np.searchsorted(lags[order], lags - within)
+        high = np.searchsorted(lags[order], lags + within, side="right")
         support = total[high] - total[low]
         top = int(np.argmax(support))
         if support[top] > best[0]:
@@ -59,8 +61,8 @@ def _best_seed(points: NDArray[np.float64]) -> tuple[float, float]:
     return best[1], best[2]
 
 
-def _members(points: NDArray[np.float64], slope: float, lag: float) -> NDArray[np.bool_]:
-    return np.asarray(np.abs(points[:, 1] - slope * points[:, 0] - lag) <= WITHIN_SAMPLES)
+def _members(points: NDArray[np.float64], slope: float, lag: float, within: float) -> NDArray[np.bool_]:
+    return np.asarray(np.abs(points[:, 1] - slope * points[:, 0] - lag) <= within)
 
 
 def _fitted(points: NDArray[np.float64], slope: float) -> tuple[float, float]:

@@ -34,6 +34,7 @@ QUIETEST_RMS = 1.5e-5
 """Blocks below this in-band level (-96 dBFS) are quantisation noise, which can be the same in any two files."""
 
 _BATCH_BLOCKS = 64
+_TINY = np.float32(1e-30)
 _IN_BAND = slice(
     int(LOWEST_HZ * BLOCK_SAMPLES / ANALYSIS_RATE_HZ), int(HIGHEST_HZ * BLOCK_SAMPLES / ANALYSIS_RATE_HZ) + 1
 )
@@ -128,8 +129,8 @@ def _whitened(
     right = _spectra(dub, starts, BLOCK_SAMPLES)
     loud = _loud(left) & _loud(right)
     product = left * np.conj(right)
-    product /= np.abs(product) + np.float32(1e-30)
-    product[~loud] = 0.0
+    power = np.square(product.real) + np.square(product.imag)
+    product *= np.where(loud[:, None], 1.0 / np.sqrt(power + _TINY), np.float32(0.0))
     residual = ((exact - whole) * (BLOCK_SAMPLES / length)).astype(np.float32)
     if np.any(residual):
         bins = np.arange(_BINS, dtype=np.float32)[_IN_BAND]
@@ -151,7 +152,8 @@ def _window(length: int) -> NDArray[np.float32]:
 
 
 def _loud(spectra: NDArray[np.complex64]) -> NDArray[np.bool_]:
-    return np.asarray(np.square(np.abs(spectra)).sum(axis=1) > QUIETEST_RMS**2)
+    power = np.square(spectra.real).sum(axis=1) + np.square(spectra.imag).sum(axis=1)
+    return np.asarray(power > QUIETEST_RMS**2)
 
 
 def _residuals(spectra: NDArray[np.complex64]) -> NDArray[np.float32]:

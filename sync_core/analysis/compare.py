@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 
 from sync_core.analysis import assemble, confidence, edits, hypotheses
 from sync_core.analysis.assemble import Sides
-from sync_core.analysis.edits import Pair
 from sync_core.analysis.estimate import Estimate
 from sync_core.analysis.fit import Fit, fit_line
 from sync_core.analysis.hypotheses import Checked
@@ -15,6 +14,7 @@ from sync_core.analysis.methods.base import Features, OffsetMethod
 from sync_core.analysis.methods.registry import AVAILABLE
 from sync_core.analysis.progress import Stage
 from sync_core.analysis.track import Track
+from sync_core.analysis.witnesses import Pair
 from sync_core.domain.errors import MethodUnavailable
 from sync_core.domain.methods import Method, label
 from sync_core.domain.result import MethodResult
@@ -22,6 +22,7 @@ from sync_core.domain.result import MethodResult
 __all__ = ["Estimate", "compare", "ignore"]
 
 _FITS = 2
+_WELL_SUPPORTED = 0.5
 _DIVIDING_STEPS = 20_000
 _FOR_BLOCKS = (Method.MFCC, Method.SPECTRAL, Method.ONSET)
 """Features by which blocks are compared, the most sensitive first."""
@@ -74,7 +75,7 @@ def compare(
     on_progress(1.0)
     if not any(piece.fit for piece in pieces):
         return assemble.refused(checked, list(chosen), missing)
-    return assemble.matched(Sides(master, dub), pieces, checked, missing)
+    return assemble.matched(Sides(master, dub), pieces, checked, list(chosen), missing)
 
 
 def _chosen(methods: Sequence[Method]) -> tuple[dict[Method, OffsetMethod], list[MethodResult]]:
@@ -117,7 +118,12 @@ def _best_fit(
 ) -> Fit | None:
     """Fit a line at each of the best proposals; None if none is confirmed."""
     fitting = Stage(on_progress, 0.5, 0.7, int(_FIT_BLOCKS_PER_SECOND * _FITS * dub.duration_seconds))
-    lines = [Line(one.lag_samples, 1.0, 0, dub.samples.size) for one in checked[:_FITS]]
-    fits = [fit_line(master, dub, line, on_block=fitting.advance) for line in lines]
-    confirmed = [fit for fit in fits if fit and fit.score >= confidence.CONFIRMED_SCORE]
-    return max(confirmed, key=lambda fit: fit.score, default=None)
+    best: Fit | None = None
+    for one in checked[:_FITS]:
+        line = Line(one.lag_samples, 1.0, 0, dub.samples.size)
+        fit = fit_line(master, dub, line, on_block=fitting.advance)
+        if fit and fit.score >= max(confidence.CONFIRMED_SCORE, best.score if best else 0.0):
+            best = fit
+        if best and best.support > _WELL_SUPPORTED:
+            break
+    return best

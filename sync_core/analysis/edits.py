@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sync_core.analysis import anchors, boundaries, clusters, correlation, evidence, mel, path, plane, ridge, speeds
+from sync_core.analysis import boundaries, clusters, correlation, evidence, mel, path, plane, ridge, speeds
 from sync_core.analysis.anchors import Anchor
 from sync_core.analysis.coherence import BLOCK_SAMPLES
-from sync_core.analysis.fit import Fit, fit_line
+from sync_core.analysis.fit import Fit
 from sync_core.analysis.line import Line
 from sync_core.analysis.methods.base import Features
 from sync_core.analysis.path import GAP, Run
 from sync_core.analysis.plane import BlockPeak
 from sync_core.analysis.speeds import Speed
-from sync_core.analysis.track import ANALYSIS_RATE_HZ, Track
+from sync_core.analysis.track import ANALYSIS_RATE_HZ
+from sync_core.analysis.witnesses import Envelopes, Pair, Waveforms, Witness
 
 BLOCK_HOPS = (500, 1600)
 """Short blocks find short segments; long ones find faint music."""
@@ -28,8 +29,9 @@ _LEAST_PEAK = 4.5
 _RIVAL_SHARE = 0.4
 _LEAST_LOUD = 0.05
 _MOSTLY = 0.5
+_LEAST_SUPPORT = 0.3
+_SHORTEST_INSERT_SAMPLES = 2 * ANALYSIS_RATE_HZ
 _LEAST_OPEN_SHARE = 0.2
-_CONFIRMED = 9.0
 _JOIN_MARGIN_SAMPLES = ANALYSIS_RATE_HZ
 _SHORTEST_REPEAT_SECONDS = 12.0
 
@@ -52,17 +54,6 @@ class _Stretch:
     last_clear: int
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """Both sides, and the features that blocks are compared by."""
-
-    master: Track
-    dub: Track
-    master_features: Features
-    dub_features: Features
-    on_block: Callable[[int], None]
-
-
 def divide(pair: Pair, whole: Fit | None) -> list[Piece]:
     """Find the pieces that a dub consists of.
 
@@ -83,12 +74,28 @@ def divide(pair: Pair, whole: Fit | None) -> list[Piece]:
     speed = Speed(1.0, (whole.line.slope,)) if whole else None
     if speed is None or open_rows.mean() > _MOSTLY:
         speed = _speed(pair, open_rows)
-    found = search(pair, open_rows, speed)
-    lines = clusters.gather([*_witnesses(whole), *found])
-    fits = [fit for line in lines if (fit := _confirmed(pair, line))]
-    if whole and not fits:
-        return [Piece(whole, 0, pair.dub.samples.size)]
-    return _pieces(pair, fits)
+    blocks = _by_block(search(pair, open_rows, speed))
+    pieces = _divided(pair, Waveforms(pair), blocks, speed.slopes, _witnesses(whole))
+    if whole:
+        return pieces or [Piece(whole, 0, pair.dub.samples.size)]
+    coherent = [piece.fit.support for piece in pieces if piece.fit]
+    if coherent and max(coherent) > _MOSTLY:
+        return pieces
+    return _divided(pair, Envelopes(pair), blocks, (), []) or pieces
+
+
+def _divided(
+    pair: Pair,
+    witness: Witness,
+    blocks: Sequence[Sequence[BlockPeak]],
+    slopes: Sequence[float],
+    known: Sequence[Anchor],
+) -> list[Piece]:
+    """Let a witness confirm what the blocks found, gather it into lines, and divide the dub among them."""
+    found = [anchor for block in blocks for anchor in _confirm_block(witness, block, slopes)]
+    lines = clusters.gather([*known, *found], witness.within_samples)
+    fits = [fit for line in lines if (fit := _confirmed(witness, line))]
+    return _pieces(pair, witness, fits) if fits else []
 
 
 def unexplained(dub: Features, whole: Fit | None, rows: int) -> NDArray[np.bool_]:
@@ -116,24 +123,20 @@ def _speed(pair: Pair, open_rows: NDArray[np.bool_]) -> Speed:
     )
 
 
-def search(pair: Pair, open_rows: NDArray[np.bool_], speed: Speed) -> list[Anchor]:
-    """Compare the blocks that hold unexplained sound with the whole master, and confirm what they find."""
+def search(pair: Pair, open_rows: NDArray[np.bool_], speed: Speed) -> list[BlockPeak]:
+    """Compare the blocks that hold unexplained sound with the whole master."""
     peaks: list[BlockPeak] = []
     for hops in BLOCK_HOPS:
-        starts = _open_blocks(open_rows, hops, pair.dub_features.values.shape[1])
         peaks += plane.block_peaks(
             pair.master_features,
             pair.dub_features,
-            starts,
+            _open_blocks(open_rows, hops, pair.dub_features.values.shape[1]),
             block_hops=hops,
             stretch=speed.stretch,
             count=_PEAKS_PER_BLOCK,
             on_group=pair.on_block,
         )
-    found: list[Anchor] = []
-    for block in _by_block(peaks):
-        found += _confirm_block(pair, block, speed.slopes)
-    return found
+    return peaks
 
 
 def _open_blocks(open_rows: NDArray[np.bool_], hops: int, total_hops: int) -> list[int]:
@@ -156,10 +159,10 @@ def _by_block(peaks: Sequence[BlockPeak]) -> list[list[BlockPeak]]:
     return list(blocks.values())
 
 
-def _confirm_block(pair: Pair, peaks: Sequence[BlockPeak], slopes: Sequence[float]) -> list[Anchor]:
+def _confirm_block(witness: Witness, peaks: Sequence[BlockPeak], slopes: Sequence[float]) -> list[Anchor]:
     """Confirm a block's peaks; those far below the block's best are echoes of it, such as repeats in the music."""
     likely = [peak for peak in peaks if peak.score > max(_LEAST_PEAK, _RIVAL_SHARE * peaks[0].score)]
-    found = anchors.confirm(pair.master, pair.dub, likely, slopes, on_block=pair.on_block)
+    found = witness.confirm(likely, slopes) if likely else []
     best = max((anchor.score for anchor in found), default=0.0)
     return [anchor for anchor in found if anchor.score >= _RIVAL_SHARE * best]
 
@@ -177,18 +180,16 @@ def _witnesses(whole: Fit | None) -> list[Anchor]:
     ]
 
 
-def _confirmed(pair: Pair, line: Line) -> Fit | None:
+def _confirmed(witness: Witness, line: Line) -> Fit | None:
     """Fit a line on its span, half a block wider on either side."""
     margin = BLOCK_HOPS[0] * mel.HOP_SAMPLES // 2
     wider = replace(line, start_sample=line.start_sample - margin, stop_sample=line.stop_sample + margin)
-    fit = fit_line(pair.master, pair.dub, wider, on_block=pair.on_block)
-    return fit if fit and fit.score >= _CONFIRMED else None
+    fit = witness.fit(wider)
+    return fit if fit and fit.score >= witness.least_score else None
 
 
-def _pieces(pair: Pair, fits: Sequence[Fit]) -> list[Piece]:
-    if not fits:
-        return []
-    scores = np.array([evidence.along(pair.master, pair.dub, fit.line, on_block=pair.on_block) for fit in fits])
+def _pieces(pair: Pair, witness: Witness, fits: Sequence[Fit]) -> list[Piece]:
+    scores = np.array([witness.along(fit.line) for fit in fits])
     if not scores.shape[1]:
         return [Piece(fits[0], 0, pair.dub.samples.size)]
     gains = path.emissions(scores)
@@ -196,7 +197,7 @@ def _pieces(pair: Pair, fits: Sequence[Fit]) -> list[Piece]:
     while (weak := _repeat(runs, fits, gains)) is not None:
         gains[weak.line, weak.start : weak.stop] = -1.0
         runs = path.best_path(gains)
-    return _joined(pair, _refitted(pair, runs, fits, scores))
+    return _joined(pair, witness, _refitted(witness, runs, fits, scores))
 
 
 def _repeat(runs: Sequence[Run], fits: Sequence[Fit], gains: NDArray[np.float64]) -> Run | None:
@@ -224,7 +225,9 @@ def _master_span(run: Run, fits: Sequence[Fit]) -> tuple[float, float]:
     return float(ends[0]), float(ends[1])
 
 
-def _refitted(pair: Pair, runs: Sequence[Run], fits: Sequence[Fit], scores: NDArray[np.float64]) -> list[_Stretch]:
+def _refitted(
+    witness: Witness, runs: Sequence[Run], fits: Sequence[Fit], scores: NDArray[np.float64]
+) -> list[_Stretch]:
     """Fit each run on its own span."""
     stretches: list[_Stretch] = []
     for run in runs:
@@ -233,21 +236,26 @@ def _refitted(pair: Pair, runs: Sequence[Run], fits: Sequence[Fit], scores: NDAr
         span = replace(
             fits[run.line].line, start_sample=run.start * BLOCK_SAMPLES, stop_sample=run.stop * BLOCK_SAMPLES
         )
-        fit = fit_line(pair.master, pair.dub, span, on_block=pair.on_block)
+        fit = witness.fit(span)
         clear = np.flatnonzero(scores[run.line, run.start : run.stop] > ridge.CLEAR_SCORE)
-        if fit and fit.score >= _CONFIRMED and clear.size:
-            first, last = (int(run.start + at) * BLOCK_SAMPLES for at in (clear[0], clear[-1] + 1))
+        if not clear.size:
+            continue
+        first, last = (int(run.start + at) * BLOCK_SAMPLES for at in (clear[0], clear[-1] + 1))
+        if fit and fit.support < _LEAST_SUPPORT:
+            fit = witness.fit(replace(span, start_sample=first, stop_sample=last))
+        if fit and fit.score >= witness.least_score and fit.support >= _LEAST_SUPPORT:
             stretches.append(_Stretch(fit, first, last))
     return stretches
 
 
-def _joined(pair: Pair, stretches: Sequence[_Stretch]) -> list[Piece]:
+def _joined(pair: Pair, witness: Witness, stretches: Sequence[_Stretch]) -> list[Piece]:
     """Place starts and ends; what is left between stretches, before and after them becomes pieces without a line."""
     if not stretches:
         return []
-    joins = [_join(pair, one, other) for one, other in itertools.pairwise(stretches)]
-    starts = [_outer_start(pair, stretches[0]), *(join.start_sample for join in joins)]
-    stops = [*(join.end_sample for join in joins), _outer_stop(pair, stretches[-1])]
+    size = pair.dub.samples.size
+    joins = [_join(witness, one, other) for one, other in itertools.pairwise(stretches)]
+    starts = [_outer_start(witness, stretches[0]), *(start for _, start in joins)]
+    stops = [*(end for end, _ in joins), _outer_stop(witness, stretches[-1], size)]
     out: list[Piece] = []
     at = 0
     for stretch, start, stop in zip(stretches, starts, stops, strict=True):
@@ -255,27 +263,29 @@ def _joined(pair: Pair, stretches: Sequence[_Stretch]) -> list[Piece]:
             out.append(Piece(None, at, start))
         out.append(Piece(stretch.fit, start, stop))
         at = stop
-    size = pair.dub.samples.size
     return [*out, Piece(None, at, size)] if at < size else out
 
 
-def _join(pair: Pair, one: _Stretch, other: _Stretch) -> boundaries.Join:
+def _join(witness: Witness, one: _Stretch, other: _Stretch) -> tuple[int, int]:
     first = max(one.last_clear - _JOIN_MARGIN_SAMPLES, (one.first_clear + one.last_clear) // 2)
     last = min(other.first_clear + _JOIN_MARGIN_SAMPLES, (other.first_clear + other.last_clear) // 2)
-    return boundaries.place_join(pair.master, pair.dub, one.fit, other.fit, first, last)
+    if last <= first:
+        return other.first_clear, other.first_clear
+    before, after = witness.steps(one.fit, first, last), witness.steps(other.fit, first, last)
+    end, start = boundaries.place_join(before, after, _SHORTEST_INSERT_SAMPLES // witness.step_samples)
+    return first + end * witness.step_samples, first + start * witness.step_samples
 
 
-def _outer_start(pair: Pair, stretch: _Stretch) -> int:
+def _outer_start(witness: Witness, stretch: _Stretch) -> int:
     """Find the start of the first stretch; it reaches back to the dub's start unless other sound is there."""
-    last = min(stretch.first_clear + _JOIN_MARGIN_SAMPLES, (stretch.first_clear + stretch.last_clear) // 2)
     if stretch.fit.line.start_sample == 0:
         return 0
-    return boundaries.place_edge(pair.master, pair.dub, stretch.fit, 0, last, rising=True)
+    last = min(stretch.first_clear + _JOIN_MARGIN_SAMPLES, (stretch.first_clear + stretch.last_clear) // 2)
+    return boundaries.place_start(witness.steps(stretch.fit, 0, last)) * witness.step_samples
 
 
-def _outer_stop(pair: Pair, stretch: _Stretch) -> int:
-    size = pair.dub.samples.size
+def _outer_stop(witness: Witness, stretch: _Stretch, size: int) -> int:
     if stretch.fit.line.stop_sample >= size - BLOCK_SAMPLES:
         return size
     first = max(stretch.last_clear - _JOIN_MARGIN_SAMPLES, (stretch.first_clear + stretch.last_clear) // 2)
-    return boundaries.place_edge(pair.master, pair.dub, stretch.fit, first, size, rising=False)
+    return first + boundaries.place_end(witness.steps(stretch.fit, first, size)) * witness.step_samples

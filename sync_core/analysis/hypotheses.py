@@ -16,7 +16,7 @@ from sync_core.analysis.track import Track
 from sync_core.domain.methods import Method
 
 PLAIN_PEAKS, SHARP_PEAKS = 10, 6
-FIRST_LOOK_BLOCKS, SECOND_LOOK_BLOCKS = 320, 1280
+FIRST_LOOK_BLOCKS, SECOND_LOOK_BLOCKS = 192, 960
 SECOND_LOOKS = 4
 
 _SAME_WITHIN_HOPS = 3

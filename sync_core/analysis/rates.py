@@ -43,6 +43,7 @@ def _named() -> tuple[NamedRate, ...]:
 NAMED = _named()
 """All ratios of two different standard frame rates; where two pairs have the same ratio, the one listed first."""
 
+STRETCH_REACH = 0.002
 STRETCHES = (25 / 24, 24 / 25, 1.2, 1 / 1.2, 1.25, 1 / 1.25)
 """Speeds at which blocks are compared, besides 1; every named ratio is within 0.2 % of one of them."""
 

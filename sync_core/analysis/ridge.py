@@ -19,6 +19,7 @@ _TAPS = 8
 _NEAR_SAMPLES = 4
 _SEEDS = 24
 _FEWEST_FOR_SLOPE = 3
+_ROUNDS = 3
 _NOISE_OF_MAD = 0.6745
 
 
@@ -88,11 +89,17 @@ def find(picture: Correlogram, *, window_rows: int) -> Ridge | None:
 
 
 def _windows(
-    rows: NDArray[np.float32], seconds: NDArray[np.float64], window_rows: int
-) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    rows: NDArray[np.floating], seconds: NDArray[np.float64], window_rows: int
+) -> tuple[NDArray[np.floating], NDArray[np.float64]]:
+    """Sum rows, and average their times, over windows."""
     edges = np.arange(0, len(rows), window_rows)
-    counts = np.diff(np.append(edges, len(rows)))
-    return np.add.reduceat(rows, edges, axis=0), np.add.reduceat(seconds, edges) / counts
+    middles = np.add.reduceat(seconds, edges) / _lengths(len(rows), window_rows)
+    return np.add.reduceat(rows, edges, axis=0), middles
+
+
+def _lengths(rows: int, window_rows: int) -> NDArray[np.int64]:
+    edges = np.arange(0, rows, window_rows)
+    return np.diff(np.append(edges, rows))
 
 
 def _constant(rows: NDArray[np.float32]) -> tuple[float, float]:
@@ -134,38 +141,36 @@ def _refined(
 ) -> Ridge:
     """Straighten the rows along the model, then fit the windows' fractional peaks near it."""
     delay, slope = model
-    for _ in range(3):
-        straight = sign * _straightened(rows, delay + slope * seconds)
+    for _ in range(_ROUNDS):
+        whole = np.rint(delay + slope * seconds).astype(np.int64)
+        straight = sign * _straightened(rows, whole)
         windows, middles = _windows(straight, seconds, window_rows)
-        offsets, heights = _fine_peaks(windows)
-        scores = heights / np.maximum(spread(windows), 1e-12)
-        correction = _fitted(middles, offsets, scores)
-        delay, slope = delay + correction[0], slope + correction[1]
+        places, heights = _fine_peaks(windows)
+        scores = _scores(heights, spread(windows))
+        delays = places + _windows(whole[:, None].astype(np.float64), seconds, window_rows)[0][:, 0] / _lengths(
+            len(rows), window_rows
+        )
+        fitted = robust_line(middles, delays, scores)
+        delay, slope = fitted[:2]
     total = straight.sum(axis=0)
     _, height = _fine_peaks(total[None])
     noise = max(float(spread(total)), 1e-12)
-    return Ridge(sign, float(height[0]) / noise, delay, slope, *correction[2:], middles, scores)
+    return Ridge(sign, float(height[0]) / noise, *fitted, middles, scores)
 
 
-def _straightened(rows: NDArray[np.float32], delays: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Shift each row by a fraction so that `delays` falls on the middle column; what moves in is 0."""
+def _scores(heights: NDArray[np.float64], noise: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Heights in standard deviations; 0 for windows that the line has led out of the picture, which hold zeros."""
+    return np.where(noise > 0, heights / np.where(noise > 0, noise, 1.0), 0.0)
+
+
+def _straightened(rows: NDArray[np.float32], whole: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Shift each row so that column `whole` (counted from the middle) falls on the middle; what moves in is 0."""
+    if not whole.any():
+        return rows
     size = rows.shape[1]
-    whole = np.rint(delays).astype(np.int64)
     columns = np.arange(size) + whole[:, None]
     inside = (columns >= 0) & (columns < size)
-    moved = np.where(inside, np.take_along_axis(rows, np.clip(columns, 0, size - 1), axis=1), np.float32(0.0))
-    fraction = delays - whole
-    if np.abs(fraction).max() < 1e-9:
-        return moved
-    return _shifted(moved, fraction)
-
-
-def _shifted(rows: NDArray[np.float32], fraction: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Move each row's content to the left by a fraction of a sample, by its Fourier series."""
-    spectrum = np.fft.rfft(rows, axis=1)
-    turns = np.arange(spectrum.shape[1]) / rows.shape[1]
-    spectrum *= np.exp(2j * np.pi * turns * fraction[:, None])
-    return np.fft.irfft(spectrum, rows.shape[1], axis=1).astype(np.float32)
+    return np.where(inside, np.take_along_axis(rows, np.clip(columns, 0, size - 1), axis=1), np.float32(0.0))
 
 
 def _interpolator() -> NDArray[np.float32]:
@@ -193,7 +198,7 @@ def _fine_peaks(windows: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDAr
     return place, here - 0.25 * (before - after) * shift
 
 
-def _fitted(
+def robust_line(
     seconds: NDArray[np.float64], offsets: NDArray[np.float64], scores: NDArray[np.float64]
 ) -> tuple[float, float, float, float, float]:
     """Weighted straight line through the windows' peaks, outliers dropped.

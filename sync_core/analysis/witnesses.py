@@ -1,0 +1,139 @@
+"""Two ways to ask whether the dub agrees with a line: by its waveform, and by its features alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sync_core.analysis import anchors, boundaries, envelopes, evidence, fit, mel, rates
+from sync_core.analysis.anchors import Anchor
+from sync_core.analysis.coherence import BLOCK_SAMPLES
+from sync_core.analysis.fit import Fit
+from sync_core.analysis.line import Line
+from sync_core.analysis.methods.base import FULL_SCALE, Features
+from sync_core.analysis.plane import BlockPeak
+from sync_core.analysis.track import Track
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Both sides, and the features that blocks are compared by."""
+
+    master: Track
+    dub: Track
+    master_features: Features
+    dub_features: Features
+    on_block: Callable[[int], None]
+
+
+class Witness(Protocol):
+    """What dividing a dub needs to know about a line."""
+
+    step_samples: ClassVar[int]
+    """Length of the steps that joins are placed by."""
+    within_samples: ClassVar[float]
+    """How far off a line a confirmed point may be."""
+    least_score: ClassVar[float]
+    """The lowest score at which a fit counts as confirmed."""
+
+    def confirm(self, block: Sequence[BlockPeak], slopes: Sequence[float]) -> list[Anchor]:
+        """Keep of one block's peaks those that hold."""
+
+    def fit(self, line: Line) -> Fit | None:
+        """Fit a line on its span."""
+
+    def along(self, line: Line) -> NDArray[np.float64]:
+        """Score every row of the dub on a line, as `evidence.along` does."""
+
+    def steps(self, found: Fit, first: int, last: int) -> NDArray[np.float64]:
+        """Agreement with a line in steps between two dub samples, about 0 where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waveforms:
+    """Asks the whitened correlation of the waveforms: exact, and never fooled by likeness."""
+
+    pair: Pair
+    step_samples: ClassVar[int] = boundaries.STEP_SAMPLES
+    within_samples: ClassVar[float] = 96.0
+    least_score: ClassVar[float] = 9.0
+
+    def confirm(self, block: Sequence[BlockPeak], slopes: Sequence[float]) -> list[Anchor]:
+        return anchors.confirm(self.pair.master, self.pair.dub, block, slopes, on_block=self.pair.on_block)
+
+    def fit(self, line: Line) -> Fit | None:
+        return fit.fit_line(self.pair.master, self.pair.dub, line, on_block=self.pair.on_block)
+
+    def along(self, line: Line) -> NDArray[np.float64]:
+        return evidence.along(self.pair.master, self.pair.dub, line, on_block=self.pair.on_block)
+
+    def steps(self, found: Fit, first: int, last: int) -> NDArray[np.float64]:
+        return boundaries.coherence_steps(self.pair.master, self.pair.dub, found, first, last)
+
+
+@dataclass(frozen=True, slots=True)
+class Envelopes:
+    """Asks features and band envelopes: for sound whose phases were moved, as by keeping the pitch."""
+
+    pair: Pair
+    step_samples: ClassVar[int] = mel.HOP_SAMPLES
+    within_samples: ClassVar[float] = 640.0
+    least_score: ClassVar[float] = 12.0
+
+    _LEAST_PEAK: ClassVar[float] = 7.0
+    _DOUBT: ClassVar[float] = 0.25
+
+    def confirm(self, block: Sequence[BlockPeak], slopes: Sequence[float]) -> list[Anchor]:
+        best = max(block, key=lambda peak: peak.score)
+        if best.score < self._LEAST_PEAK:
+            return []
+        seen = []
+        for slope in slopes or _named_near(best.stretch):
+            line = anchors.block_line(best, slope)
+            middle = (line.start_sample + line.stop_sample) / 2
+            seen.append(Anchor(middle, line.slope * middle + line.lag, slope, best.score))
+        return seen
+
+    def fit(self, line: Line) -> Fit | None:
+        return envelopes.fit_line(self.pair.master, self.pair.dub, line, on_block=self.pair.on_block)
+
+    def along(self, line: Line) -> NDArray[np.float64]:
+        hops = self.pair.dub_features.values.shape[1]
+        products, energies = self._products(line, 0, hops)
+        rows = evidence.row_count(self.pair.dub)
+        edges = np.minimum(np.rint(np.arange(rows + 1) * (BLOCK_SAMPLES / mel.HOP_SAMPLES)).astype(int), hops)
+        inside = ~np.isnan(products)
+        total, power, count = (_sums(part, edges) for part in (np.nan_to_num(products), energies, inside))
+        scores = np.where(power > 0, total / np.sqrt(np.maximum(power, 1e-9)), 0.0)
+        return np.where(count > 0, scores, np.nan)
+
+    def steps(self, found: Fit, first: int, last: int) -> NDArray[np.float64]:
+        begin, end = first // mel.HOP_SAMPLES, last // mel.HOP_SAMPLES
+        products, energies = self._products(found.line, begin, end)
+        doubt = self._DOUBT * np.sqrt(self.pair.dub_features.values.shape[0])
+        return np.asarray(np.nan_to_num(products) - doubt * (energies > 0))
+
+    def _products(self, line: Line, begin: int, end: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Products of features along a line, and their variance for unlike sound, for hops `begin` to `end`."""
+        hops = np.arange(begin, min(end, self.pair.dub_features.values.shape[1]))
+        there = np.rint(line.master_samples(hops * mel.HOP_SAMPLES) / mel.HOP_SAMPLES).astype(int)
+        inside = (there >= 0) & (there < self.pair.master_features.values.shape[1])
+        ours = self.pair.master_features.values[:, np.where(inside, there, 0)].astype(np.float32) / FULL_SCALE
+        theirs = self.pair.dub_features.values[:, hops].astype(np.float32) / FULL_SCALE
+        products = np.where(inside, (ours * theirs).sum(axis=0), np.nan)
+        energies = np.where(inside, np.square(ours * theirs).sum(axis=0), 0.0)
+        return products, energies
+
+
+def _named_near(stretch: float) -> tuple[float, ...]:
+    near = tuple(rate.ratio for rate in rates.NAMED if abs(rate.ratio / stretch - 1) < rates.STRETCH_REACH)
+    return (1.0, *near) if abs(stretch - 1) < rates.STRETCH_REACH else near
+
+
+def _sums(values: NDArray[np.floating] | NDArray[np.bool_], edges: NDArray[np.int_]) -> NDArray[np.float64]:
+    total = np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)])
+    return np.asarray(total[edges[1:]] - total[edges[:-1]])
