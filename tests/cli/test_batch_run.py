@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import signal
 import subprocess
 from pathlib import Path
@@ -88,22 +89,28 @@ def test_an_output_that_cannot_be_written_is_refused_before_any_work(run: Run, p
     assert "item_001" not in ended.stdout
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interruption_leaves_neither_half_an_output_nor_a_process(studio: Path, tmp_path: Path, number) -> None:
+@pytest.mark.parametrize(
+    "interrupt",
+    [lambda pid: os.killpg(pid, signal.SIGINT), lambda pid: os.kill(pid, signal.SIGTERM)],
+    ids=["ctrl_c", "sigterm"],
+)
+def test_an_interruption_leaves_neither_half_an_output_nor_a_process(studio, tmp_path, interrupt) -> None:
     (studio / "many.csv").write_text("master_file,dub_file\n" + "master.wav,late.wav\n" * 500)
     (studio / "results.json").write_text("of an earlier run")
     before = names_in(studio)
     args = ("batch", "run", "many.csv", "--output", "results.json", "--jobs", "2")
     with started("handlers.cli.main", *args, cwd=studio, log=tmp_path / "log", TMPDIR=tmp_path) as process:
         children = wait_until(lambda: working_children(process))
-        process.send_signal(number)
+        interrupt(process.pid)
         assert process.wait(timeout=20) == 130
         wait_until(lambda: all_gone(children))
 
     assert names_in(studio) == before
     assert (studio / "results.json").read_text() == "of an earlier run"
     assert names_in(tmp_path) == {"log"}, "the store of the run was left behind"
-    assert "Traceback" not in (tmp_path / "log").read_text()
+    said = (tmp_path / "log").read_text()
+    assert "Interrupted" in said
+    assert "Traceback" not in said
 
 
 def working_children(process: subprocess.Popen[bytes]) -> list[psutil.Process]:

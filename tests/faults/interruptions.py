@@ -79,3 +79,15 @@ class Pauser(Interrupter):
     async def interrupt_if_happened(self) -> None:
         if self.happened:
             await self.resume.wait()
+
+
+class Shutdown(Interrupter):
+    """Cancels the task that makes the call, once, as a worker does whose grace time is over."""
+
+    cancelled = False
+
+    async def interrupt_if_happened(self) -> None:
+        if self.happened and not self.cancelled:
+            self.cancelled = True
+            asyncio.current_task().cancel()
+            await asyncio.sleep(0)

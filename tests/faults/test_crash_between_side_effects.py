@@ -1,4 +1,4 @@
-"""A process dies, or pauses, before or after each call that it makes; others go on; nothing is lost or done twice."""
+"""A process dies, pauses or is shut down before or after any of its calls; nothing is lost or done twice."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.fakes.invariants import Watchman
 from tests.fakes.waiting import until
 from tests.fakes.workshop import Workshop, open_workshop
 from tests.faults import life as lives
-from tests.faults.interruptions import Crash, Killer, Moment, Observer, Pauser
+from tests.faults.interruptions import Crash, Interrupter, Killer, Moment, Observer, Pauser, Shutdown
 from tests.faults.life import LIVES, Life
 
 OF_A_CUSTOMER = ["idempotency_keys.claim", "batch_store.create", "batch_store.start"]
@@ -34,6 +34,8 @@ OF_A_CANCELLED_ITEM = ["batch_store.renew", "work_queue.extend"]
 CALLS = [("to_the_end", name) for name in OF_EVERY_ITEM + OF_RETRIES] + [
     ("cancelled", name) for name in OF_EVERY_ITEM + OF_A_CANCELLED_ITEM
 ]
+OF_THE_PROCESSOR = ["batch_store.begin_attempt", "report_store.put", "batch_store.finish", "work_queue.send"]
+OF_THE_PROCESSOR += ["work_queue.delete", *OF_RETRIES]
 CRASHES = [("to_the_end", name) for name in OF_A_CUSTOMER + OF_THE_BACKGROUND] + CALLS
 MOST_OCCURRENCES = 9
 
@@ -101,7 +103,7 @@ async def pause(moment: Moment, data_dir: Path, life: Life) -> bool:
             pauser = Pauser(watchman, moment)
             late = lives.worker(shop, "late", pauser)
             late_task = asyncio.create_task(late.run())
-            await until(lambda: has_paused_or_settled(shop, batch_id, pauser), within_seconds=60)
+            await until(lambda: has_happened_or_settled(shop, batch_id, pauser), within_seconds=60)
             shop.clock.advance(lives.POLICY.lease_seconds + 1)
             await lives.work_until_settled(shop, batch_id, lives.worker(shop, "other", Observer(watchman)))
             pauser.resume.set()
@@ -112,5 +114,30 @@ async def pause(moment: Moment, data_dir: Path, life: Life) -> bool:
             return pauser.happened
 
 
-async def has_paused_or_settled(shop: Workshop, batch_id: str, pauser: Pauser) -> bool:
-    return pauser.happened or await lives.is_settled(shop, batch_id)
+async def has_happened_or_settled(shop: Workshop, batch_id: str, interrupter: Interrupter) -> bool:
+    return interrupter.happened or await lives.is_settled(shop, batch_id)
+
+
+@before_and_after
+@pytest.mark.parametrize("name", OF_THE_PROCESSOR)
+async def test_a_shutdown_at_any_call_loses_nothing_and_counts_nothing_twice(name, after_effect, data_dir) -> None:
+    async def live(moment: Moment) -> bool:
+        return await shut_down(moment, data_dir / str(moment.occurrence), LIVES["to_the_end"])
+
+    await at_each(name, after_effect, live)
+
+
+async def shut_down(moment: Moment, data_dir: Path, life: Life) -> bool:
+    """Live with a worker whose running item is cancelled at that moment; then another one takes over."""
+    async with open_small_workshop(data_dir) as shop:
+        life.script(shop, shop.analyzer)
+        with closing(Watchman(data_dir)) as watchman:
+            batch_id = await lives.submit_and_start(shop, Observer(watchman))
+            shutdown = Shutdown(watchman, moment)
+            first = lives.worker(shop, "first", shutdown)
+            first_task = asyncio.create_task(first.run())
+            await until(lambda: has_happened_or_settled(shop, batch_id, shutdown), within_seconds=60)
+            await lives.stop(first, first_task)
+            await lives.work_until_settled(shop, batch_id, lives.worker(shop, "second", Observer(watchman)))
+            await lives.check_settled(shop, batch_id, life)
+            return shutdown.happened

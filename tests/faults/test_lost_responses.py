@@ -47,7 +47,7 @@ class UnreliableStorage(Observer):
 
 
 @pytest.mark.parametrize("name", LIVES)
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 @given(troubles=troubles)
 def test_refused_calls_and_lost_answers_change_nothing_about_the_end(
     name: str, troubles: dict[int, str], tmp_path_factory: pytest.TempPathFactory
