@@ -22,7 +22,10 @@ class ApiClient:
     def __init__(self, base_url: str) -> None:
         self.base_url = base_url.rstrip("/")
         timeout = httpx.Timeout(10.0, read=120.0, write=120.0)
-        self._http = httpx.Client(base_url=self.base_url, timeout=timeout, transport=httpx.HTTPTransport(retries=2))
+        try:
+            self._http = httpx.Client(base_url=self.base_url, timeout=timeout, transport=httpx.HTTPTransport(retries=2))
+        except httpx.InvalidURL as error:
+            raise InputError(f"{base_url} is not the address of a service ({error}).") from error
 
     def __enter__(self) -> Self:
         return self
@@ -62,7 +65,11 @@ class ApiClient:
         return self._json("DELETE", f"{_BATCHES}/{batch_id}")
 
     def _json(self, method: str, path: str, **request: Any) -> Document:  # noqa: ANN401 - handed on to httpx as it is
-        document: Document = self._send(method, path, **request).json()
+        response = self._send(method, path, **request)
+        try:
+            document: Document = response.json()
+        except ValueError:
+            raise ServiceUnreachable(f"What answers at {self.base_url} is no Sync Analyzer; look at --api.") from None
         return document
 
     def _send(self, method: str, path: str, **request: Any) -> httpx.Response:  # noqa: ANN401
