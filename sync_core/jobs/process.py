@@ -39,6 +39,9 @@ from sync_core.jobs.start import messages_for
 
 log = logging.getLogger(__name__)
 
+_FIRST_HEARTBEAT_SECONDS = 1.0
+"""The first one comes early, so that a status shows soon what an item is doing."""
+
 
 class Outcome(StrEnum):
     """What became of a delivery."""
@@ -88,8 +91,8 @@ class ItemProcessor:
     policy: AttemptPolicy
     on_progress: Callable[[Begun, Progress], None] = lambda _begun, _progress: None
 
-    async def process(self, delivery: Delivery) -> Outcome:
-        """Do the item, and dispose of the message by what became of it.
+    async def process(self, delivery: Delivery, *, slot: int = 0) -> Outcome:
+        """Do the item, and dispose of the message by what became of it; `slot` is for the log.
 
         Cancelling the call (a shutdown) releases the item without counting the attempt.
         """
@@ -103,7 +106,7 @@ class ItemProcessor:
         )
         if isinstance(attempt, NotBegun):
             return await self._dispose(delivery, attempt)
-        work = _Attempt(self, delivery, attempt)
+        work = _Attempt(self, delivery, attempt, slot)
         try:
             return await work.run()
         except asyncio.CancelledError:
@@ -141,10 +144,11 @@ class ItemProcessor:
 class _Attempt:
     """One attempt at one item, while its lease is held."""
 
-    def __init__(self, processor: ItemProcessor, delivery: Delivery, begun: Begun) -> None:
+    def __init__(self, processor: ItemProcessor, delivery: Delivery, begun: Begun, slot: int) -> None:
         self.its = processor
         self.delivery = delivery
         self.begun = begun
+        self.slot = slot
         self.lease = begun.lease
         self.progress: Progress | None = None
         self.batch_cancelled = False
@@ -154,7 +158,7 @@ class _Attempt:
     def fields(self) -> dict[str, object]:
         """Give the fields that every log line about this attempt carries."""
         item = self.begun.item
-        return {"batch_id": item.batch_id, "item_id": item.item_id, "attempt": item.attempt}
+        return {"batch_id": item.batch_id, "item_id": item.item_id, "attempt": item.attempt, "slot": self.slot}
 
     async def run(self) -> Outcome:
         try:
@@ -250,19 +254,27 @@ class _Attempt:
         Storage trouble is endured as long as the lease lasts: after that somebody else may hold the item.
         """
         its, policy = self.its, self.its.policy
+        pause = min(_FIRST_HEARTBEAT_SECONDS, policy.heartbeat_seconds)
         while not self.batch_cancelled:
-            await its.clock.sleep(policy.heartbeat_seconds)
+            await its.clock.sleep(pause)
+            pause = policy.heartbeat_seconds
             try:
                 self.lease, self.batch_cancelled = await its.store.renew(
                     self.lease, now=its.clock.now(), lease_seconds=policy.lease_seconds, progress=self._item_progress()
                 )
                 await its.queue.extend(self.delivery, visibility_seconds=policy.lease_seconds)
+                self._log_heartbeat()
             except TransientError as error:
                 log.warning("heartbeat failed: %s", error, extra=self.fields)
                 if its.clock.now() >= self.lease.until:
                     raise LeaseLost(
                         f"The lease of {self.begun.item.item_id} ran out while it could not be renewed."
                     ) from error
+
+    def _log_heartbeat(self) -> None:
+        at = self._item_progress()
+        stage, percent = (at.stage, at.percent) if at else (AnalysisStage.QUEUED.value, 0.0)
+        log.info("heartbeat", extra={**self.fields, "stage": stage, "percent": percent})
 
     def _item_progress(self) -> ItemProgress | None:
         if self.progress is None:

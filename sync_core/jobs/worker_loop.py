@@ -67,7 +67,7 @@ class WorkerLoop:
     clock: Clock
     policy: WorkerPolicy
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
-    _running: set[asyncio.Task[None]] = field(default_factory=set)
+    _running: dict[asyncio.Task[None], int] = field(default_factory=dict)
     _bugged: set[tuple[str, int]] = field(default_factory=set)
 
     def stop(self) -> None:
@@ -104,9 +104,13 @@ class WorkerLoop:
             if self._stopping.is_set():
                 await self._give_back(delivery)
                 return
-            task = asyncio.create_task(self._process(delivery))
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
+            slot = self._lowest_free_slot()
+            task = asyncio.create_task(self._process(delivery, slot))
+            self._running[task] = slot
+            task.add_done_callback(self._running.pop)
+
+    def _lowest_free_slot(self) -> int:
+        return min(set(range(self.policy.slots)) - set(self._running.values()))
 
     async def _slot_is_free(self) -> bool:
         """Wait until a slot is free; False once the worker is to stop."""
@@ -139,10 +143,10 @@ class WorkerLoop:
         except TransientError as error:
             log.warning("left to expire: %s", error)
 
-    async def _process(self, delivery: Delivery) -> None:
+    async def _process(self, delivery: Delivery, slot: int) -> None:
         """Process one delivery; whatever it raises, its message comes back by itself."""
         try:
-            outcome = await self.processor.process(delivery)
+            outcome = await self.processor.process(delivery, slot=slot)
         except TransientError as error:
             log.warning("left to its visibility timeout: %s", error)
             return

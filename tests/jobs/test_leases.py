@@ -142,10 +142,26 @@ async def test_a_lease_that_cannot_be_renewed_until_its_end_is_given_up(shop: Wo
 
     assert await shop.processor().process(delivery) is Outcome.LOST
 
-    assert shop.clock.now() - began == timedelta(seconds=60)
+    lease, heartbeat = timedelta(seconds=60), timedelta(seconds=5)
+    assert lease <= shop.clock.now() - began < lease + heartbeat
     assert shop.analyzer.cancelled == [dub(0)]
     assert trouble.calls[-1] == "batch_store.renew", "nothing may be written once the lease is over"
     assert not (await shop.item(batch_id)).status.is_terminal
+
+
+async def test_each_heartbeat_writes_a_line_with_slot_item_stage_and_percent(shop: Workshop, caplog) -> None:
+    await shop.started()
+    delivery = await shop.receive()
+    shop.analyzer.will(dub(0), never_ends())
+    processing = asyncio.create_task(shop.processor().process(delivery, slot=3))
+    with caplog.at_level("INFO", logger="sync_core.jobs.process"):
+        while not (lines := [record for record in caplog.records if record.message == "heartbeat"]):
+            await asyncio.sleep(0.001)
+    processing.cancel()
+    await asyncio.gather(processing, return_exceptions=True)
+    assert (lines[0].slot, lines[0].item_id, lines[0].attempt) == (3, "item_001", 1)
+    assert lines[0].stage in {"queued", "decoding", "comparing"}
+    assert 0.0 <= lines[0].percent <= 100.0
 
 
 async def test_a_heartbeat_that_dies_of_a_bug_ends_the_attempt_instead_of_working_on_unseen(shop: Workshop) -> None:
