@@ -23,7 +23,7 @@ def open_configured(settings: CommonSettings) -> Backend:
         If it cannot be opened.
     """
     if settings.backend == "aws":
-        return _open_aws(settings)
+        return open_aws(settings)
     from sync_core.backends.embedded.open import open_backend
 
     return open_backend(settings.data_dir, max_receives=settings.max_receives)
@@ -40,14 +40,21 @@ async def check_configured(settings: CommonSettings) -> None:
     if settings.backend != "aws":
         await open_configured(settings).close()
         return
-    backend = _open_aws(settings)
+    backend = open_aws(settings)
     try:
         await backend.check()
     finally:
         await backend.close()
 
 
-def _open_aws(settings: CommonSettings) -> AwsBackend:
+def open_aws(settings: CommonSettings) -> AwsBackend:
+    """Open the AWS back end; nothing is sent before the first call.
+
+    Raises
+    ------
+    ConfigurationError
+        If it is not installed, or its resources are not named.
+    """
     try:
         from sync_core.backends.aws.open import open_backend
     except ModuleNotFoundError as error:

@@ -15,7 +15,7 @@ def set_up_logging(level: str, form: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    for name in ("httpx", "httpcore"):
+    for name in ("aiobotocore", "botocore", "httpx", "httpcore", "mangum"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
 

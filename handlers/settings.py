@@ -89,6 +89,15 @@ class ApiSettings(CommonSettings):
         return UploadLimits(self.upload_max_bytes, self.upload_max_rows, self.upload_max_cell_characters)
 
 
+class LambdaSettings(ApiSettings):
+    """What the API on Lambda can be told: the same, within the limits of API Gateway."""
+
+    backend: Literal["aws"] = "aws"
+    upload_max_bytes: Annotated[int, Field(ge=1, le=4_000_000)] = 4_000_000
+    upload_max_rows: Annotated[int, Field(ge=1, le=10_000)] = 10_000
+    wait_max_seconds: Annotated[float, Field(gt=0, le=25)] = 25.0
+
+
 class WorkerSettings(CommonSettings):
     """What a worker can be told."""
 
