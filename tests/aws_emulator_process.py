@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import logging
 import os
 import sys
 import threading
@@ -65,7 +66,7 @@ def run_moto(port: int) -> None:
         with one_at_a_time:
             return app(environ, start_response)
 
-    WSGIRequestHandler.log_request = lambda *_args: None
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
     WSGIRequestHandler.protocol_version = "HTTP/1.1"
     run_simple("127.0.0.1", port, in_turn, threaded=True)
 

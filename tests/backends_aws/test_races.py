@@ -32,9 +32,10 @@ async def test_a_slow_repetition_of_a_create_leaves_items_in_work_alone(
     batch = clocked.new(250)
     requests = [request_of(index) for index in range(250)]
     assert await clocked.store.create(batch, requests)
-    await clocked.store.start(batch.batch_id, StartOptions(2), clocked.clock.now())
-    for index in range(200):
+    await clocked.store.start(batch.batch_id, StartOptions(90), clocked.clock.now())
+    for index in range(10):  # each end claims one of the items that `create` had put before the last request
         await clocked.do(batch.batch_id, index)
+        await clocked.begin(batch.batch_id, 90 + index)
 
     def not_there_yet(*, model: Any, **_: Any) -> tuple[SimpleNamespace, dict[str, Any]] | None:
         return (SimpleNamespace(status_code=200), {}) if model.name == "GetItem" else None
@@ -43,7 +44,7 @@ async def test_a_slow_repetition_of_a_create_leaves_items_in_work_alone(
     before = await clocked.store.items(batch.batch_id, limit=250)
     assert not await others[0].batch_store.create(batch, requests)
     assert await clocked.store.items(batch.batch_id, limit=250) == before
-    assert await clocked.counts(batch.batch_id) == (48, 2, 200, 0, 0)
+    assert await clocked.counts(batch.batch_id) == (150, 90, 10, 0, 0)
 
 
 async def test_an_interrupted_create_is_invisible_and_may_be_repeated(clocked: Batches, ministack: AwsBackend) -> None:
