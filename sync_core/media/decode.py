@@ -147,7 +147,7 @@ class AudioReader:
             If damage left less than 1.5 s.
         TooShort
             If an undamaged file is shorter than that.
-        OutOfMemory
+        MemoryError
             If the decoder ran out of it.
         """
         for block in self._rows():

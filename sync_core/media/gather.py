@@ -72,7 +72,7 @@ class Gatherer:
         if self._shape is None or not self._shape.fits(frame):
             yield from self.flush()
             self._shape = _Shape(frame)
-            self._fifo = AudioFifo() if self._shape.layout in _FIFO_LAYOUTS and frame.format.name[:3] != "s64" else None
+            self._fifo = AudioFifo() if self._shape.layout in _FIFO_LAYOUTS else None
         if skip_samples:
             yield from self.flush()
             if skip_samples < frame.samples:

@@ -30,6 +30,7 @@ def lateness(path: Path) -> float:
         ("a.wav", "pcm_s24le", 0),
         ("a.wav", "pcm_f32le", 0),
         ("a.wav", "pcm_f64le", 0),
+        ("a.wav", "pcm_s64le", 0),
         ("a.wav", "pcm_u8", 0),
         ("a.w64", "pcm_s32le", 0),
         ("a.aiff", "pcm_s16be", 0),
