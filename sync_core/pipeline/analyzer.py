@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import shutil
 from pathlib import Path
@@ -110,8 +111,15 @@ class ProcessAnalyzer:
             if not child.is_alive:
                 await child.end()
                 child = None
-        child = child or await ChildProcess.start()
+        child = child or await self._start()
         self._busy.add(child)
+        return child
+
+    async def _start(self) -> ChildProcess:
+        child = await ChildProcess.start()
+        if self._closed:  # perhaps while it was starting
+            await child.end()
+            raise TransientError("the analyzer was closed; have the pair compared by another worker")
         return child
 
     async def _put_back(self, child: ChildProcess, folder: Path, *, usable: bool) -> None:
@@ -124,7 +132,8 @@ class ProcessAnalyzer:
             await child.end()
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
         if not keep and not self._closed:
-            self._idle.append(await ChildProcess.start())
+            with contextlib.suppress(TransientError):
+                self._idle.append(await self._start())
 
 
 def _is_of_the_pair(error: BaseException) -> bool:
