@@ -15,7 +15,7 @@ import psutil
 import pytest
 import pytest_asyncio
 
-from sync_core.domain.errors import DecoderCrashed, MediaNotFound, MethodUnavailable, PathNotAllowed
+from sync_core.domain.errors import DecoderCrashed, MediaNotFound, MethodUnavailable, PathNotAllowed, TransientError
 from sync_core.domain.media import MediaPolicy
 from sync_core.domain.methods import Method
 from sync_core.domain.result import Progress, Verdict
@@ -211,6 +211,17 @@ async def test_closing_ends_what_runs(make: MakeAnalyzer, long_file: str) -> Non
     with pytest.raises(DecoderCrashed):
         await task
     assert not [pid for pid in pids if psutil.pid_exists(pid)]
+
+
+async def test_closing_leaves_no_child_to_those_who_wait(make: MakeAnalyzer, long_file: str) -> None:
+    analyzer = make()
+    tasks = [asyncio.create_task(analyzer.analyze(request(long_file, long_file), ignore)) for _ in range(4)]
+    await asyncio.sleep(0.3)
+    pids = analyzer.child_pids
+    await analyzer.close()
+    ends = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [isinstance(end, TransientError) for end in ends] == [True] * 4
+    assert not [pid for pid in (*pids, *analyzer.child_pids) if psutil.pid_exists(pid)]
 
 
 @pytest.mark.parametrize("moment", ["idle", "starting", "busy"])
