@@ -96,34 +96,45 @@ class WorkerLoop:
         return len(self._bugged) >= self.policy.bugs_in_a_row
 
     async def _receive_until_stopped(self) -> None:
+        """Poll once, and long, while the queue is empty; while it is not, fill all free slots at once.
+
+        Receipts that are asked for together cost a back end that commits in groups one commit.
+        """
         orders = rotation()
-        while await self._slot_is_free():
-            delivery = await self._receive(next(orders))
-            if delivery is None:
-                continue
-            if self._stopping.is_set():
-                await self._give_back(delivery)
-                return
-            slot = self._lowest_free_slot()
-            task = asyncio.create_task(self._process(delivery, slot))
-            self._running[task] = slot
-            task.add_done_callback(self._running.pop)
+        flowing = False
+        while free := await self._free_slots():
+            waits = [0.0] * free if flowing else [self.policy.poll_seconds]
+            flowing = any(await asyncio.gather(*(self._take(next(orders), wait) for wait in waits)))
 
-    def _lowest_free_slot(self) -> int:
-        return min(set(range(self.policy.slots)) - set(self._running.values()))
-
-    async def _slot_is_free(self) -> bool:
-        """Wait until a slot is free; False once the worker is to stop."""
+    async def _free_slots(self) -> int:
+        """Wait until a slot is free, and count those that are; 0 once the worker is to stop."""
         if len(self._running) >= self.policy.slots:
             stopping = asyncio.create_task(self._stopping.wait())
             await asyncio.wait({*self._running, stopping}, return_when=asyncio.FIRST_COMPLETED)
             stopping.cancel()
-        return not self._stopping.is_set()
+        return 0 if self._stopping.is_set() else self.policy.slots - len(self._running)
 
-    async def _receive(self, order: tuple[Priority, ...]) -> Delivery | None:
+    async def _take(self, order: tuple[Priority, ...], wait_seconds: float) -> bool:
+        """Receive one delivery and begin to process it; tells whether there was one."""
+        delivery = await self._receive(order, wait_seconds)
+        if delivery is None:
+            return False
+        if self._stopping.is_set():
+            await self._give_back(delivery)
+            return True
+        slot = self._lowest_free_slot()
+        task = asyncio.create_task(self._process(delivery, slot))
+        self._running[task] = slot
+        task.add_done_callback(self._running.pop)
+        return True
+
+    def _lowest_free_slot(self) -> int:
+        return min(set(range(self.policy.slots)) - set(self._running.values()))
+
+    async def _receive(self, order: tuple[Priority, ...], wait_seconds: float) -> Delivery | None:
         lease = self.processor.policy.lease_seconds
         try:
-            return await self.queue.receive(order, visibility_seconds=lease, wait_seconds=self.policy.poll_seconds)
+            return await self.queue.receive(order, visibility_seconds=lease, wait_seconds=wait_seconds)
         except TransientError as error:
             log.warning("cannot receive: %s", error)
             await self.clock.sleep(self.policy.storage_pause_seconds)

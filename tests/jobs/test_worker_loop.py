@@ -64,6 +64,31 @@ async def test_it_never_holds_more_deliveries_than_it_has_slots(shop: Workshop, 
     assert shop.analyzer.most_running == slots, "slots were left idle"
 
 
+async def test_it_polls_once_while_idle_and_for_all_free_slots_at_once_while_there_is_work(shop: Workshop) -> None:
+    polling, most = 0, {}
+
+    async def count_polls(name: str, call: Call) -> object:
+        nonlocal polling
+        if name != "work_queue.receive":
+            return await call()
+        polling += 1
+        most[phase] = max(most.get(phase, 0), polling)
+        try:
+            return await call()
+        finally:
+            polling -= 1
+
+    shop.backend = TappedBackend(shop.backend, count_polls)
+    phase = "idle"
+    async with running(shop.worker(slots=3)):
+        await asyncio.sleep(0.02)
+        phase = "working"
+        await until_ended(shop, await shop.started(20, parallel_jobs=10))
+
+    assert most["idle"] == 1
+    assert 2 <= most["working"] <= 3
+
+
 async def test_an_idle_worker_starts_what_arrives_in_any_queue(shop: Workshop) -> None:
     async with running(shop.worker()):
         for priority in Priority:
