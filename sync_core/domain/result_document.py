@@ -29,7 +29,8 @@ def _plain(value: object, name: str) -> object:
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, float):
-        return round(value, _DECIMALS.get(name, _DEFAULT_DECIMALS)) if math.isfinite(value) else None
+        rounded = round(value, _DECIMALS.get(name, _DEFAULT_DECIMALS)) if math.isfinite(value) else None
+        return 0.0 if rounded == 0 else rounded  # never -0.0
     if is_dataclass(value):
         return {field.name: _plain(getattr(value, field.name), field.name) for field in fields(value)}
     if isinstance(value, Mapping):
