@@ -15,7 +15,7 @@ from sync_core.jobs.csv_rows import UploadLimits
 from sync_core.jobs.process import AttemptPolicy
 from sync_core.jobs.worker_loop import WorkerPolicy
 
-_Settings = TypeVar("_Settings", bound="CommonSettings")
+_Settings = TypeVar("_Settings", bound=BaseSettings)
 
 
 class CommonSettings(BaseSettings):
@@ -72,6 +72,23 @@ class CommonSettings(BaseSettings):
         return MediaPolicy(roots=tuple(map(str, self.media_roots)), relative_to=relative_to)
 
 
+class AiModelSettings(BaseSettings):
+    """What a process that analyses can be told about the models of the ai method."""
+
+    model_config = SettingsConfigDict(env_prefix="SYNC_", frozen=True, extra="ignore")
+
+    model_dir: Annotated[Path, Field(description="Folder of the AI models.")] = Path(".sync-analyzer/models")
+    ai_device: Annotated[
+        Literal["auto", "cpu", "cuda"], Field(description="Where AI models run; auto: on a GPU that is free.")
+    ] = "auto"
+    ai_budget_seconds: Annotated[
+        PositiveFloat, Field(description="Time that embedding one pair may take without a GPU.")
+    ] = 60.0
+    ai_hidden_layer: Annotated[
+        PositiveInt | None, Field(description="Layer of a wav2vec2 model to listen to; unset, the sixth.")
+    ] = None
+
+
 class ApiSettings(CommonSettings):
     """What the API can be told."""
 
@@ -98,7 +115,7 @@ class LambdaSettings(ApiSettings):
     wait_max_seconds: Annotated[float, Field(gt=0, le=25)] = 25.0
 
 
-class WorkerSettings(CommonSettings):
+class WorkerSettings(AiModelSettings, CommonSettings):
     """What a worker can be told."""
 
     slots: Annotated[int, Field(ge=1, le=64, description="Items that one worker does at once.")] = 2

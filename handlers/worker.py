@@ -37,6 +37,7 @@ def _log_progress(begun: Begun, progress: Progress) -> None:
 
 def build_analyzer(settings: WorkerSettings, policy: MediaPolicy) -> Analyzer:
     """Make the analyzer that works in child processes, one for each slot."""
+    from sync_core.pipeline.ai_settings import AiSettings
     from sync_core.pipeline.analyzer import ProcessAnalyzer  # brings numpy: only processes that analyse need it
 
     return ProcessAnalyzer(
@@ -44,6 +45,13 @@ def build_analyzer(settings: WorkerSettings, policy: MediaPolicy) -> Analyzer:
         slots=settings.slots,
         stall_seconds=settings.stall_timeout_seconds,
         tolerance_seconds=settings.tolerance_seconds,
+        ai=AiSettings(
+            model_dir=settings.model_dir,
+            device=settings.ai_device,
+            budget_seconds=settings.ai_budget_seconds,
+            hidden_layer=settings.ai_hidden_layer,
+            cpu_threads=max((os.cpu_count() or 1) // settings.slots, 1),
+        ),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,13 +11,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sync_core.domain.methods import DEFAULT_AI_MODEL, Method
+from handlers.settings import AiModelSettings, read_settings
+from sync_core.domain.methods import DEFAULT_AI_MODEL, AiModel, Method
 from sync_core.domain.result_document import result_document
 from sync_core.jobs.csv_rows import parse_ai_model, parse_methods
 
 if TYPE_CHECKING:
     from sync_core.domain.result import AnalysisResult, Progress
     from sync_core.jobs.ports.analyzer import AnalysisRequest
+    from sync_core.pipeline.ai_settings import AiSettings
 
 
 def analyze(
@@ -48,7 +51,24 @@ def _run(request: AnalysisRequest, tolerance: float | None, on_progress: Callabl
     from sync_core.pipeline.compare_files import compare_files
 
     policy = MediaPolicy(unrestricted=True, relative_to=str(Path.cwd()))
-    return compare_files(request, policy=policy, tolerance_seconds=tolerance, on_progress=on_progress)
+    return compare_files(
+        request, policy=policy, tolerance_seconds=tolerance, ai=_ai_settings(request), on_progress=on_progress
+    )
+
+
+def _ai_settings(request: AnalysisRequest) -> AiSettings:
+    """Read the settings of the ai method; a GPU is looked for only if a model that could use it was asked for."""
+    from sync_core.pipeline.ai_settings import AiSettings
+
+    settings = read_settings(AiModelSettings)
+    heavy = Method.AI in request.methods and request.ai_model is not AiModel.SPECTRAL
+    return AiSettings(
+        model_dir=settings.model_dir,
+        device=settings.ai_device if heavy else "cpu",
+        budget_seconds=settings.ai_budget_seconds,
+        hidden_layer=settings.ai_hidden_layer,
+        cpu_threads=os.cpu_count() or 1,
+    ).resolved()
 
 
 def _run_and_show(request: AnalysisRequest, tolerance: float | None) -> None:

@@ -24,7 +24,7 @@ __all__ = ["Estimate", "compare", "ignore"]
 _FITS = 2
 _WELL_SUPPORTED = 0.5
 _DIVIDING_STEPS = 20_000
-_FOR_BLOCKS = (Method.MFCC, Method.SPECTRAL, Method.ONSET)
+_FOR_BLOCKS = (Method.MFCC, Method.SPECTRAL, Method.ONSET, Method.AI)
 """Features by which blocks are compared, the most sensitive first."""
 
 _STEPS_PER_METHOD = 40
@@ -41,6 +41,7 @@ def compare(
     dub: Track,
     methods: Sequence[Method],
     *,
+    ai: OffsetMethod | None = None,
     on_progress: Callable[[float], None] = ignore,
 ) -> Estimate:
     """Find how a dub lies against its master.
@@ -49,6 +50,8 @@ def compare(
     ----------
     methods
         Which methods may propose offsets; the first is not preferred over the others.
+    ai
+        What `Method.AI` stands for with these two tracks; None: it is not available.
     on_progress
         Called with the fraction done, 0 to 1, at least once per second of work. What it raises passes through, so
         raising is the way to cancel.
@@ -63,7 +66,7 @@ def compare(
     MethodUnavailable
         If none of the methods asked for is installed.
     """
-    chosen, missing = _chosen(methods)
+    chosen, missing = _chosen(methods, ai)
     if not len(master.log_mel) or not len(dub.log_mel):
         return assemble.refused((), list(chosen), missing)
     features = _features(master, dub, list(chosen.values()), on_progress)
@@ -78,9 +81,12 @@ def compare(
     return assemble.matched(Sides(master, dub), pieces, checked, list(chosen), missing)
 
 
-def _chosen(methods: Sequence[Method]) -> tuple[dict[Method, OffsetMethod], list[MethodResult]]:
-    chosen = {method: AVAILABLE[method] for method in methods if method in AVAILABLE}
-    absent = [method for method in dict.fromkeys(methods) if method not in AVAILABLE]
+def _chosen(
+    methods: Sequence[Method], ai: OffsetMethod | None
+) -> tuple[dict[Method, OffsetMethod], list[MethodResult]]:
+    available = {**AVAILABLE, ai.method: ai} if ai else AVAILABLE
+    chosen = {method: available[method] for method in methods if method in available}
+    absent = [method for method in dict.fromkeys(methods) if method not in available]
     if not chosen:
         names = ", ".join(label(method) for method in absent) or "no method"
         raise MethodUnavailable(f"{names}: not installed here; ask for {', '.join(AVAILABLE)}")

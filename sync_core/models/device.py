@@ -85,16 +85,17 @@ def _probe() -> dict[str, object]:
 
 def unusable_models(directory: ModelDirectory) -> dict[AiModel, str]:
     """Say for each model that cannot run here why not; the others can."""
-    reasons = {}
-    for model in AiModel:
-        absent = [package for package in _NEEDED.get(model, ()) if not _installed(package)]
-        reason = directory.status(model).reason
-        if absent:
-            need = f"needs {' and '.join(absent)}, which are not installed; run `pip install 'sync-analyzer[ai]'`."
-            reason = f"{label(Method.AI, model)} {need}"
-        if reason:
-            reasons[model] = reason
-    return reasons
+    reasons = {model: why_unusable(directory, model) for model in AiModel}
+    return {model: reason for model, reason in reasons.items() if reason}
+
+
+def why_unusable(directory: ModelDirectory, model: AiModel) -> str | None:
+    """Say why a model cannot run here, and what to do; None if it can."""
+    absent = [package for package in _NEEDED.get(model, ()) if not _installed(package)]
+    if absent:
+        need = f"needs {' and '.join(absent)}, which are not installed; run `pip install 'sync-analyzer[ai]'`."
+        return f"{label(Method.AI, model)} {need}"
+    return directory.status(model).reason
 
 
 def _installed(package: str) -> bool:

@@ -1,4 +1,4 @@
-"""The `ai` method as the pipeline sees it: which models can run here, and a pair's embeddings from one of them."""
+"""The `ai` method as the pipeline sees it: a pair's embeddings from a model that is installed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from functools import cache
-from pathlib import Path
 from typing import Final, TypeVar
 
 from sync_core.analysis import correlation, mel
@@ -16,12 +15,13 @@ from sync_core.analysis.methods.base import OffsetMethod
 from sync_core.analysis.methods.registry import AVAILABLE
 from sync_core.analysis.track import Track
 from sync_core.domain.methods import AiModel, Method, label
-from sync_core.models.device import CPU, find_device, unusable_models
+from sync_core.models.device import CPU
 from sync_core.models.directory import ModelDirectory
 from sync_core.models.embedder import Embedder
 from sync_core.models.errors import DeviceFull
 from sync_core.models.opening import open_embedder
 from sync_core.pipeline.ai_embedding import Coverage, OnProgress, embed_pair
+from sync_core.pipeline.ai_settings import AiSettings
 
 log = logging.getLogger(__name__)
 
@@ -32,51 +32,11 @@ _Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True)
-class AiSettings:
-    """Where models are, and what they may use.
-
-    Attributes
-    ----------
-    model_dir
-        Folder of the model directory.
-    device
-        `cpu` or a GPU such as `cuda:0`; `resolved` finds it out.
-    device_reason
-        Why not the GPU, where one was to be expected.
-    budget_seconds
-        Time that embedding one pair may take on a CPU; the `spectral` model, which takes next to none, is not limited.
-    hidden_layer
-        Of wav2vec2 models; None: the default.
-    cpu_threads
-        Threads that a model may use in one process.
-    """
-
-    model_dir: Path = Path(".sync-analyzer/models")
-    device: str = CPU
-    device_reason: str | None = None
-    budget_seconds: float = 60.0
-    hidden_layer: int | None = None
-    cpu_threads: int = 1
-
-    def resolved(self) -> AiSettings:
-        """Replace `auto` (or `cuda`) by the device that is there. Takes seconds where there is a GPU: ask once."""
-        if self.device not in ("auto", "cuda"):
-            return self
-        found = find_device("cuda" if self.device == "cuda" else "auto")
-        return replace(self, device=found.name, device_reason=found.reason)
-
-
-@dataclass(frozen=True, slots=True)
 class Prepared:
     """The `ai` method for one pair, and sentences about what it is made of."""
 
     method: OffsetMethod
     notes: tuple[str, ...]
-
-
-def unavailable_models(settings: AiSettings) -> dict[AiModel, str]:
-    """Say for each model that cannot run why not, and how to install it. Light: loads no model."""
-    return unusable_models(ModelDirectory(settings.model_dir))
 
 
 def prepare(settings: AiSettings, model: AiModel, master: Track, dub: Track, on_progress: OnProgress) -> Prepared:

@@ -12,6 +12,7 @@ from sync_core.domain.errors import SyncError, TransientError
 from sync_core.domain.media import MediaPolicy
 from sync_core.domain.result import AnalysisResult
 from sync_core.jobs.ports.analyzer import AnalysisRequest, Capabilities, OnProgress
+from sync_core.pipeline.ai_settings import ON_THE_CPU, AiSettings
 from sync_core.pipeline.capabilities import capabilities
 from sync_core.pipeline.child_process import AnalyzerBug, ChildProcess
 from sync_core.pipeline.spool import Spool
@@ -37,6 +38,8 @@ class ProcessAnalyzer:
         After so many a child is replaced, so that no leak in native code grows without end.
     spool_folder
         Where decoded audio lies meanwhile; None: the system's folder for temporary files.
+    ai
+        Where the ai method finds its models, and what they may use in one child.
     """
 
     def __init__(
@@ -48,12 +51,15 @@ class ProcessAnalyzer:
         tolerance_seconds: float | None = None,
         tasks_per_child: int = 100,
         spool_folder: Path | None = None,
+        ai: AiSettings = ON_THE_CPU,
     ) -> None:
         self._policy = policy
         self._stall_seconds = stall_seconds
         self._tolerance_seconds = tolerance_seconds
         self._tasks_per_child = tasks_per_child
         self._slots = slots
+        self._ai = ai.resolved()
+        self._capabilities = capabilities(self._ai)
         self._free_slots = asyncio.Semaphore(slots)
         self._spool = Spool(spool_folder)
         self._idle: list[ChildProcess] = []
@@ -62,7 +68,7 @@ class ProcessAnalyzer:
 
     @property
     def capabilities(self) -> Capabilities:
-        return capabilities()
+        return self._capabilities
 
     @property
     def child_pids(self) -> tuple[int, ...]:
@@ -86,7 +92,7 @@ class ProcessAnalyzer:
             child = await self._take()
             folder = self._spool.make_folder()
             try:
-                task = Task(request, self._policy, self._tolerance_seconds, folder)
+                task = Task(request, self._policy, self._tolerance_seconds, folder, self._ai)
                 result = await child.run(task, on_progress, stall_seconds=self._stall_seconds)
             except BaseException as error:
                 await asyncio.shield(self._put_back(child, folder, usable=_is_of_the_pair(error)))

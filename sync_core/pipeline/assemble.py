@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 from sync_core.analysis import verdict
 from sync_core.analysis.estimate import Estimate
-from sync_core.domain.methods import Method, label
+from sync_core.domain.methods import AiModel, Method, label
 from sync_core.domain.result import AnalysisResult, ChannelOffset, FrameCount, MediaInfo, MethodResult
 from sync_core.domain.timecode import frame_count, has_drop_frame, timecode
 from sync_core.pipeline.load_pair import Loaded
@@ -21,6 +22,7 @@ def assemble(
     *,
     order: tuple[Method, ...],
     unavailable: tuple[MethodResult, ...],
+    ai_model: AiModel,
     tolerance_seconds: float | None,
     channel_offsets: tuple[ChannelOffset, ...],
 ) -> AnalysisResult:
@@ -32,6 +34,8 @@ def assemble(
         The methods as they were asked for.
     unavailable
         Answers for those that could not run.
+    ai_model
+        The model that the ai method ran with, if it ran.
     tolerance_seconds
         None: one frame at the rate that the offset is counted in.
     """
@@ -43,14 +47,17 @@ def assemble(
         verdict=verdict.decide(estimate, tolerance_seconds=tolerance, dub_seconds=dub.mix.duration_seconds),
         offset_seconds=offset,
         confidence=estimate.confidence,
-        method_used=None if estimate.method_used is None else label(estimate.method_used),
+        method_used=None if estimate.method_used is None else label(estimate.method_used, ai_model),
         precision_seconds=estimate.precision_seconds,
         speed_ratio=ratio,
         drift_ppm=None if ratio is None else (ratio - 1.0) * 1e6,
         rate_label=estimate.rate_label,
         segments=estimate.segments,
         candidates=estimate.candidates,
-        methods=tuple(sorted((*estimate.methods, *unavailable), key=lambda result: order.index(result.method))),
+        methods=tuple(
+            replace(result, label=label(result.method, ai_model))
+            for result in sorted((*estimate.methods, *unavailable), key=lambda result: order.index(result.method))
+        ),
         frames=None if offset is None else FrameCount(frame_count(offset, rate), str(rate), source),
         timecode=None if offset is None else timecode(offset, rate, drop_frame=drop_frame),
         media={"master": master.info, "dub": dub.info},
@@ -85,7 +92,7 @@ def _notes(
         for name, loaded in (("master", master), ("dub", dub))
         if loaded.info.warnings
     ]
-    not_run = [f"{result.label} did not run: {result.error}." for result in unavailable]
+    not_run = [result.error for result in unavailable if result.error]
     return (*estimate.notes, *silent, *damaged, *not_run, *_slipped(estimate, channel_offsets, tolerance))
 
 

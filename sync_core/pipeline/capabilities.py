@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from sync_core.domain.methods import DEFAULT_METHODS, AiModel, Method
 from sync_core.jobs.ports.analyzer import Capabilities
-
-NO_AI_MODELS = "no AI models are installed in this version"
-DEVICE = "cpu"
+from sync_core.pipeline.ai_settings import AiSettings, unavailable_models
 
 
-def capabilities() -> Capabilities:
-    """List the methods that run here, and why the others do not."""
+def capabilities(ai: AiSettings) -> Capabilities:
+    """List the methods and models that run here, and why the others do not.
+
+    Reads the files of the models that are installed, to compare them with their hashes: ask once.
+    """
+    absent = unavailable_models(ai)
+    reasons = {f"ai:{model.value}": reason for model, reason in absent.items()}
+    if ai.device_reason:
+        reasons["gpu"] = ai.device_reason
     return Capabilities(
-        device=DEVICE,
-        methods=DEFAULT_METHODS,
-        ai_models=(),
-        unavailable=dict.fromkeys((Method.AI.value, *(f"ai:{model.value}" for model in AiModel)), NO_AI_MODELS),
+        device=ai.device,
+        methods=(*DEFAULT_METHODS, Method.AI),
+        ai_models=tuple(model.value for model in AiModel if model not in absent),
+        unavailable=reasons,
     )

@@ -68,6 +68,7 @@ def _answer(task: Task, connection: socket.socket) -> Message:
             request,
             policy=task.policy,
             tolerance_seconds=task.tolerance_seconds,
+            ai=task.ai,
             on_progress=_Reporter(connection),
             spool_folder=task.spool_folder,
         )

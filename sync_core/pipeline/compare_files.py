@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import sync_core.pipeline.one_blas_thread  # isort: skip  # noqa: F401  must come before numpy
 
-from sync_core.analysis.compare import compare
+from sync_core.analysis.compare import Estimate, compare
+from sync_core.analysis.track import Track
 from sync_core.domain.errors import MethodUnavailable, OutOfMemory, StorageUnavailable
 from sync_core.domain.media import MediaPolicy
-from sync_core.domain.methods import DEFAULT_AI_MODEL, Method, label
+from sync_core.domain.methods import DEFAULT_AI_MODEL, DEFAULT_METHODS, Method, label
 from sync_core.domain.result import AnalysisResult, AnalysisStage, ChannelOffset, MethodResult, Progress
 from sync_core.jobs.ports.analyzer import AnalysisRequest, OnProgress
+from sync_core.pipeline.ai import Prepared, prepare
+from sync_core.pipeline.ai_settings import ON_THE_CPU, AiSettings, why_unavailable
 from sync_core.pipeline.assemble import assemble
-from sync_core.pipeline.capabilities import capabilities
 from sync_core.pipeline.load_pair import Loaded, find_source, load_pair
 
 _DECODED = 0.6
 _MIX_COMPARED = 0.8
 """Fractions of the item at which its stages end; with single channels to compare, the mix is done at the second."""
+_EMBEDDED = 0.5
+"""Fraction of a comparison up to which models embed, where the ai method was asked for."""
 _REFINING_FROM = 0.7
 """Fraction of a comparison from which on it refines."""
 
@@ -30,6 +35,7 @@ def compare_files(
     *,
     policy: MediaPolicy,
     tolerance_seconds: float | None = None,
+    ai: AiSettings = ON_THE_CPU,
     on_progress: OnProgress,
     spool_folder: Path | None = None,
 ) -> AnalysisResult:
@@ -41,6 +47,8 @@ def compare_files(
         Which files may be read.
     tolerance_seconds
         Up to this offset a pair is in sync; None: one video frame of the master, else of the dub, else 40 ms.
+    ai
+        Where the ai method finds its models, and what they may use.
     on_progress
         Called at least once a second. What it raises passes through and stops the work.
     spool_folder
@@ -53,10 +61,12 @@ def compare_files(
         For a file that cannot be analysed; the message names it.
     MethodUnavailable
         If none of the methods asked for can run here.
+    DeviceBroken
+        If the GPU can no longer be used by this process.
     StorageUnavailable, OutOfMemory
         If the machine lacks room.
     """
-    unavailable = _unavailable_methods(request)
+    unavailable = _unavailable_methods(request, ai)
     master, dub = find_source(request.master_file, policy), find_source(request.dub_file, policy)
     try:
         with tempfile.TemporaryDirectory(prefix="sync-", dir=spool_folder) as spool:
@@ -67,7 +77,7 @@ def compare_files(
                 per_channel=request.per_channel,
                 on_progress=_stage(on_progress, AnalysisStage.DECODING, 0.0, _DECODED),
             )
-            return _answer(request, loaded, unavailable, tolerance_seconds, on_progress)
+            return _answer(request, loaded, unavailable, tolerance_seconds, ai, on_progress)
     except MemoryError as error:
         raise OutOfMemory(f"not enough memory to compare {request.master_file} with {request.dub_file}") from error
     except OSError as error:
@@ -75,20 +85,17 @@ def compare_files(
         raise StorageUnavailable(f"decoded audio could not be kept in {folder}: {error.strerror}") from error
 
 
-def _unavailable_methods(request: AnalysisRequest) -> tuple[MethodResult, ...]:
-    """Answer for the methods that cannot run here, as long as others can."""
-    here = capabilities()
-    absent = [method for method in dict.fromkeys(request.methods) if method not in here.methods]
-    results = tuple(_not_run(method, request, here.unavailable[method.value]) for method in absent)
-    if len(absent) == len(set(request.methods)):
-        reasons = "; ".join(f"{result.label} cannot run: {result.error}" for result in results) or "no method was given"
-        raise MethodUnavailable(f"{reasons}; ask for {', '.join(here.methods)}")
-    return results
-
-
-def _not_run(method: Method, request: AnalysisRequest, reason: str) -> MethodResult:
+def _unavailable_methods(request: AnalysisRequest, ai: AiSettings) -> tuple[MethodResult, ...]:
+    """Answer for the ai method if its model cannot run here, as long as others can."""
     model = request.ai_model or DEFAULT_AI_MODEL
-    return MethodResult(method, label(method, model), None, None, 0.0, ok=False, error=reason)
+    if not request.methods:
+        raise MethodUnavailable(f"no method was given; ask for {', '.join(Method)}")
+    reason = why_unavailable(ai, model) if Method.AI in request.methods else None
+    if reason is None:
+        return ()
+    if set(request.methods) == {Method.AI}:
+        raise MethodUnavailable(f"{reason} Or ask for {', '.join(DEFAULT_METHODS)}.")
+    return (MethodResult(Method.AI, label(Method.AI, model), None, None, 0.0, ok=False, error=reason),)
 
 
 def _answer(
@@ -96,17 +103,20 @@ def _answer(
     loaded: tuple[Loaded, Loaded],
     unavailable: tuple[MethodResult, ...],
     tolerance_seconds: float | None,
+    ai: AiSettings,
     on_progress: OnProgress,
 ) -> AnalysisResult:
     master, dub = loaded
-    runnable = [method for method in dict.fromkeys(request.methods) if method in capabilities().methods]
+    absent = {result.method for result in unavailable}
+    runnable = [method for method in dict.fromkeys(request.methods) if method not in absent]
+    comparison = _Comparison(request, runnable, ai)
     mix_done = _MIX_COMPARED if dub.channels else 1.0
-    estimate = compare(master.mix, dub.mix, runnable, on_progress=_comparing(on_progress, _DECODED, mix_done))
+    estimate = comparison.run(master.mix, dub.mix, on_progress, _DECODED, mix_done)
     offsets: list[ChannelOffset] = []
     for index, (name, track) in enumerate(dub.channels):
         share = (1.0 - mix_done) / len(dub.channels)
         begin = mix_done + index * share
-        single = compare(master.mix, track, runnable, on_progress=_comparing(on_progress, begin, begin + share))
+        single = comparison.run(master.mix, track, on_progress, begin, begin + share)
         offsets.append(ChannelOffset(name, single.offset_seconds, single.confidence))
     return assemble(
         estimate,
@@ -114,9 +124,37 @@ def _answer(
         dub,
         order=tuple(dict.fromkeys(request.methods)),
         unavailable=unavailable,
+        ai_model=comparison.model,
         tolerance_seconds=tolerance_seconds,
         channel_offsets=tuple(offsets),
     )
+
+
+class _Comparison:
+    """Compares tracks by the methods of one request."""
+
+    def __init__(self, request: AnalysisRequest, methods: Sequence[Method], ai: AiSettings) -> None:
+        self.model = request.ai_model or DEFAULT_AI_MODEL
+        self._methods = methods
+        self._ai = ai
+
+    def run(self, master: Track, dub: Track, on_progress: OnProgress, begin: float, end: float) -> Estimate:
+        """Compare two tracks; the ai method's notes are added to the estimate's."""
+        middle = begin + _EMBEDDED * (end - begin) if Method.AI in self._methods else begin
+        prepared = self._prepared(master, dub, _stage(on_progress, AnalysisStage.COMPARING, begin, middle))
+        estimate = compare(
+            master,
+            dub,
+            self._methods,
+            ai=prepared.method if prepared else None,
+            on_progress=_comparing(on_progress, middle, end),
+        )
+        return replace(estimate, notes=(*estimate.notes, *prepared.notes)) if prepared else estimate
+
+    def _prepared(self, master: Track, dub: Track, on_progress: Callable[[float], None]) -> Prepared | None:
+        if Method.AI not in self._methods:
+            return None
+        return prepare(self._ai, self.model, master, dub, on_progress)
 
 
 def _stage(on_progress: OnProgress, stage: AnalysisStage, begin: float, end: float) -> Callable[[float], None]:

@@ -13,6 +13,7 @@ from sync_core.domain.errors import SyncError
 from sync_core.domain.media import MediaPolicy
 from sync_core.domain.result import AnalysisResult, Progress
 from sync_core.jobs.ports.analyzer import AnalysisRequest
+from sync_core.pipeline.ai_settings import AiSettings
 
 _LENGTH = struct.Struct("!I")
 
@@ -25,6 +26,7 @@ class Task:
     policy: MediaPolicy
     tolerance_seconds: float | None
     spool_folder: Path
+    ai: AiSettings
 
 
 @dataclass(frozen=True, slots=True)

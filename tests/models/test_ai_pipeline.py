@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,9 @@ from sync_core.models.embedder import Geometry
 from sync_core.models.errors import DeviceBroken, DeviceFull, ModelUnusable
 from sync_core.models.spectral import SpectralEmbedder
 from sync_core.pipeline import ai, ai_embedding
-from sync_core.pipeline.ai import AiSettings, prepare
+from sync_core.pipeline.ai import prepare
 from sync_core.pipeline.ai_embedding import embed_pair, spread, window_order
+from sync_core.pipeline.ai_settings import AiSettings, unavailable_models
 from tests.analysis.signals import programme, shifted, track
 from tests.models.tiny import write_checkpoint
 
@@ -211,14 +213,14 @@ class _OnGpu(SpectralEmbedder):
 
 def test_a_gpu_does_whole_files(settings, monkeypatch):
     monkeypatch.setattr(ai, "_opened", Failing(None))
-    prepared = prepare(ai.replace(settings, device="cuda:0"), AiModel.WAV2VEC2, MASTER, DUB, ignore)
+    prepared = prepare(replace(settings, device="cuda:0"), AiModel.WAV2VEC2, MASTER, DUB, ignore)
     assert prepared.notes == ("AI (Wav2Vec2) looked at the whole of both files, on cuda:0.",)
 
 
 def test_a_full_gpu_gives_way_to_windows_on_the_cpu(settings, monkeypatch):
     opened = Failing(DeviceFull("cuda:0 has no memory left for one piece"))
     monkeypatch.setattr(ai, "_opened", opened)
-    prepared = prepare(ai.replace(settings, device="cuda:0"), AiModel.WAV2VEC2, MASTER, DUB, ignore)
+    prepared = prepare(replace(settings, device="cuda:0"), AiModel.WAV2VEC2, MASTER, DUB, ignore)
     assert opened.devices == ["cuda:0", "cpu"]
     assert "on cpu" in prepared.notes[0]
     assert prepared.notes[1] == "cuda:0 has no memory left for one piece."
@@ -228,22 +230,22 @@ def test_a_full_gpu_gives_way_to_windows_on_the_cpu(settings, monkeypatch):
 def test_a_broken_gpu_ends_the_process_and_not_the_item(settings, monkeypatch):
     monkeypatch.setattr(ai, "_opened", Failing(DeviceBroken("cuda:0 failed")))
     with pytest.raises(DeviceBroken) as raised:
-        prepare(ai.replace(settings, device="cuda:0"), AiModel.WAV2VEC2, MASTER, DUB, ignore)
+        prepare(replace(settings, device="cuda:0"), AiModel.WAV2VEC2, MASTER, DUB, ignore)
     assert raised.value.retryable
     assert not raised.value.blames_item
 
 
 def test_why_not_the_gpu_is_told(settings):
-    told = ai.replace(settings, device_reason="The GPU (H100) is full: 0.5 of 80.0 GiB are free.")
+    told = replace(settings, device_reason="The GPU (H100) is full: 0.5 of 80.0 GiB are free.")
     assert "is full" in prepare(told, AiModel.YAMNET, MASTER, DUB, ignore).notes[1]
     assert len(prepare(told, AiModel.SPECTRAL, MASTER, DUB, ignore).notes) == 1
 
 
 def test_an_absent_model_is_never_replaced_by_another(settings, tmp_path):
-    nothing = ai.replace(settings, model_dir=tmp_path)
+    nothing = replace(settings, model_dir=tmp_path)
     with pytest.raises(ModelUnusable, match="models pull yamnet"):
         prepare(nothing, AiModel.YAMNET, MASTER, DUB, ignore)
-    assert set(ai.unavailable_models(nothing)) == {AiModel.WAV2VEC2, AiModel.YAMNET}
+    assert set(unavailable_models(nothing)) == {AiModel.WAV2VEC2, AiModel.YAMNET}
 
 
 def test_a_damaged_model_is_named(settings, tmp_path):
@@ -251,7 +253,7 @@ def test_a_damaged_model_is_named(settings, tmp_path):
     weights = tmp_path / "models" / "yamnet" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-10])
     with pytest.raises(ModelUnusable, match="is damaged"):
-        prepare(ai.replace(settings, model_dir=tmp_path / "models"), AiModel.YAMNET, MASTER, DUB, ignore)
+        prepare(replace(settings, model_dir=tmp_path / "models"), AiModel.YAMNET, MASTER, DUB, ignore)
 
 
 @pytest.mark.parametrize("model", MODELS)

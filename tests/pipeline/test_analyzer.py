@@ -268,9 +268,9 @@ def test_a_living_neighbours_spool_is_left_alone(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-async def test_capabilities_say_why_ai_is_missing(make: MakeAnalyzer) -> None:
+async def test_capabilities_say_which_models_are_missing_and_why(make: MakeAnalyzer) -> None:
     can = make().capabilities
-    assert can.methods == (Method.MFCC, Method.ONSET, Method.SPECTRAL)
-    assert can.ai_models == ()
-    assert set(can.unavailable) == {"ai", "ai:wav2vec2", "ai:yamnet", "ai:spectral"}
+    assert can.methods == (Method.MFCC, Method.ONSET, Method.SPECTRAL, Method.AI)
+    assert can.ai_models == ("spectral",)
+    assert set(can.unavailable) == {"ai:wav2vec2", "ai:yamnet"}
     assert all(can.unavailable.values())

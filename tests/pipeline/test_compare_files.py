@@ -114,11 +114,13 @@ def test_an_unavailable_method_does_not_stop_the_others(master: str) -> None:
     ai, mfcc = result.methods
     assert (ai.method, ai.label, ai.ok, ai.offset_seconds) == (Method.AI, "AI (YAMNet)", False, None)
     assert mfcc.ok
-    assert "AI (YAMNet) did not run: no AI models are installed in this version." in result.notes
+    assert ai.error in result.notes
+    assert ai.error.startswith("AI (YAMNet) is not installed in ")
+    assert "sync-analyzer models pull yamnet" in ai.error
 
 
 def test_only_an_unavailable_method_is_refused_before_any_file_is_read() -> None:
-    with pytest.raises(MethodUnavailable, match=r"AI \(Wav2Vec2\) cannot run: no AI models .*; ask for mfcc"):
+    with pytest.raises(MethodUnavailable, match=r"AI \(Wav2Vec2\) is not installed in .* Or ask for mfcc"):
         compare("/absent/m.wav", "/absent/d.wav", methods=(Method.AI,))
     with pytest.raises(MethodUnavailable, match="no method was given"):
         compare("/absent/m.wav", "/absent/d.wav", methods=())
