@@ -6,7 +6,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --con
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run run-aws test check lint format bench test-tools constraints clean
+.PHONY: help install run run-aws test check lint lint-aws format bench test-tools constraints clean build-ApiFunction build-SweeperFunction
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,11 @@ lint: $(VENV)/.dev ## Format, lint, types, import contracts
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
+lint-aws: $(VENV)-aws/.done ## Check template.yaml with sam, cfn-lint and checkov
+	@SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=eu-central-1 $(VENV)-aws/bin/sam validate --lint --template template.yaml
+	@$(VENV)-aws/bin/cfn-lint template.yaml
+	@$(VENV)-aws/bin/checkov --file template.yaml --framework cloudformation --compact --quiet --skip-download
+
 format: $(VENV)/.dev ## Format the code and mend what the linter can
 	@$(BIN)/ruff format
 	@$(BIN)/ruff check --fix
@@ -40,11 +45,12 @@ bench: $(VENV)/.dev test-tools ## Measure speed and memory; writes docs/benchmar
 test-tools: ## Install the system's tools that tests use: ffmpeg, jq, curl
 	@sh infra/install-tools.sh ffmpeg jq curl
 
-constraints: ## Write constraints.txt anew from the newest versions that fit
+constraints: $(VENV)/.dev ## Write constraints.txt anew from the newest versions that fit
 	@sh infra/freeze-constraints.sh "$(PYTHON)"
+	@$(BIN)/python infra/lambda_requirements.py >infra/lambda-requirements.txt
 
 clean: ## Remove what the targets made
-	@rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf $(VENV) $(VENV)-aws build dist *.egg-info .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 $(VENV)/bin/python:
 	@sh infra/make-venv.sh "$(PYTHON)" $(VENV)
@@ -58,6 +64,16 @@ $(VENV)/.run-aws: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "installing what a run on an emulator needs into $(VENV)"
 	@$(PIP) --editable '.[worker,aws-local]'
 	@touch $@ $(VENV)/.run
+
+$(VENV)-aws/.done: infra/lint-aws.txt
+	@echo "installing the checkers of template.yaml into $(VENV)-aws"
+	@sh infra/make-venv.sh "$(PYTHON)" $(VENV)-aws
+	@$(VENV)-aws/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+# `sam build` calls these, one for each function, and makes a zip of the folder.
+build-ApiFunction build-SweeperFunction:
+	@sh infra/build-lambda.sh "$(PYTHON)" "$(ARTIFACTS_DIR)"
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "installing what development needs into $(VENV)"

@@ -42,7 +42,6 @@ def storage_part(template: Mapping[str, Any]) -> dict[str, Any]:
     storage = {name: of for name, of in template["Resources"].items() if of["Type"] in _STORAGE}
     return {
         "AWSTemplateFormatVersion": template["AWSTemplateFormatVersion"],
-        "Parameters": template.get("Parameters", {}),
         "Resources": storage,
         "Outputs": {name: template["Outputs"][name] for name in _STORAGE_OUTPUTS},
     }

@@ -1,0 +1,53 @@
+"""Each process may do what it does, to the stack's own resources, and nothing else."""
+
+from __future__ import annotations
+
+from tests.template.resources import Stack, listed, text_of
+
+
+def test_no_statement_allows_a_wildcard_action_or_every_resource(stack: Stack):
+    statements = list(stack.statements())
+    assert len(statements) >= 12
+    for role, statement in statements:
+        actions, resources = listed(statement["Action"]), listed(statement["Resource"])
+        assert not [action for action in actions if "*" in action], (role, actions)
+        assert "*" not in resources, (role, actions)
+
+
+def test_statements_name_resources_of_this_stack(stack: Stack):
+    for role, statement in stack.statements():
+        for resource in listed(statement["Resource"]):
+            named = [name for name in stack.resources if name in text_of(resource)]
+            assert named, (role, resource)
+
+
+def test_every_function_has_a_role_of_its_own(stack: Stack):
+    roles = [text_of(function["Role"]) for function in stack.of_type("AWS::Lambda::Function").values()]
+    assert len(roles) == len(set(roles)) >= 2
+
+
+def test_only_the_sweeper_and_workers_end_dead_letters(stack: Stack):
+    deleting = {
+        role
+        for role, statement in stack.statements()
+        if "sqs:DeleteMessage" in listed(statement["Action"]) and "DeadLetters" in text_of(statement["Resource"])
+    }
+    assert deleting == {"SweeperFunctionRole", "WorkerRole"}
+
+
+def test_the_api_asks_who_calls(stack: Stack):
+    body = stack.one("AWS::ApiGatewayV2::Api")["Body"]
+    operations = [operation for path in body["paths"].values() for operation in path.values()]
+    assert operations
+    assert all(operation["security"] for operation in operations)
+
+
+def test_workers_cannot_be_reached_and_cannot_write_their_image(stack: Stack):
+    assert "SecurityGroupIngress" not in stack.one("AWS::EC2::SecurityGroup")
+    worker = stack.worker()
+    assert worker["ReadonlyRootFilesystem"] is True
+    assert int(worker["User"]) > 0
+    assert "Privileged" not in worker
+    data = stack.one("AWS::EC2::LaunchTemplate")["LaunchTemplateData"]
+    assert data["MetadataOptions"]["HttpTokens"] == "required"
+    assert [mapping["Ebs"]["Encrypted"] for mapping in data["BlockDeviceMappings"]] == [True]
