@@ -9,17 +9,10 @@ import pytest
 
 from sync_core.backends.aws.open import AwsBackend
 from sync_core.domain.batch import BatchStatus, ItemProgress, ItemStatus, Priority, StartOptions
-from sync_core.domain.errors import LeaseLost, StorageUnavailable, WrongState
+from sync_core.domain.errors import LeaseLost, StorageUnavailable
 from sync_core.jobs.ports.work_queue import Message
 from tests.backends_aws.traffic import OneFault
 from tests.conformance.batches import FAILED, LEASE_SECONDS, Batches, request_of
-
-MOTO = pytest.param(
-    "moto",
-    marks=pytest.mark.xfail(
-        strict=True, raises=WrongState, reason="moto does a transaction again whose token it knows"
-    ),
-)
 
 
 async def test_create(backend: AwsBackend, batches: Batches) -> None:
@@ -109,7 +102,6 @@ async def test_cancel(backend: AwsBackend, batches: Batches) -> None:
     assert await batches.events(batch_id) == ["batch.started", "batch.cancelled"]
 
 
-@pytest.mark.parametrize("backend", ["ministack", MOTO], indirect=True)
 async def test_start(backend: AwsBackend, batches: Batches) -> None:
     batch_id = await batches.uploaded(5)
     await OneFault.on(backend, "TransactWriteItems")

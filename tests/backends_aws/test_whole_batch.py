@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from random import Random
 from typing import Any
 
@@ -27,10 +25,6 @@ WORKERS = 4
 ATTEMPTS = AttemptPolicy(lease_seconds=3.0, heartbeat_seconds=0.5, max_attempts=1000, first_backoff_seconds=0.2)
 
 
-class Killed(Exception):
-    """What every call of a killed worker meets."""
-
-
 class Mortal:
     """A worker on a back end of its own; once killed, nothing that it still wants to do gets through."""
 
@@ -42,71 +36,71 @@ class Mortal:
     async def kill(self) -> None:
         self._dead = True
         self._task.cancel()
-        with suppress(asyncio.CancelledError, Killed):
+        with suppress(asyncio.CancelledError):
             await self._task
         await self._backend.close()
 
     async def _pass(self, _name: str, call: Call) -> Any:
         if self._dead:
-            raise Killed
+            raise asyncio.CancelledError
         return await call()
 
 
-@asynccontextmanager
-async def workers_that_die(yard: Yard, home: AwsBackend, storm: Storm, random: Random) -> AsyncIterator[Counter[str]]:
-    """Keep some workers at work; every second or so one is killed and another one takes its place."""
-    crew: list[Mortal] = []
-    deaths: Counter[str] = Counter()
+class Crew:
+    """Some workers at work; one that is killed has another one take its place."""
 
-    async def hire() -> None:
-        backend = open_backend(home.resources, endpoint_url=emulator("ministack").endpoint_url, region=REGION)
-        await storm.over(backend)
-        crew.append(Mortal(yard, f"worker-{deaths['killed']}-{len(crew)}", backend))
+    def __init__(self, yard: Yard, home: AwsBackend, storm: Storm, random: Random) -> None:
+        self._yard, self._home, self._storm, self._random = yard, home, storm, random
+        self._workers: list[Mortal] = []
+        self.deaths = 0
 
-    async def kill_now_and_then() -> None:
-        while True:
-            await asyncio.sleep(random.uniform(0.2, 1.2))
-            await crew.pop(random.randrange(len(crew))).kill()
-            deaths["killed"] += 1
-            await hire()
+    async def hire(self) -> None:
+        backend = open_backend(self._home.resources, endpoint_url=emulator("ministack").endpoint_url, region=REGION)
+        await self._storm.over(backend)
+        self._workers.append(Mortal(self._yard, f"worker-{self.deaths}-{len(self._workers)}", backend))
 
-    for _ in range(WORKERS):
-        await hire()
-    killer = asyncio.create_task(kill_now_and_then())
-    try:
-        yield deaths
-    finally:
-        killer.cancel()
-        await asyncio.gather(killer, return_exceptions=True)
-        for worker in crew:
+    async def lose_one(self) -> None:
+        await self._workers.pop(self._random.randrange(len(self._workers))).kill()
+        self.deaths += 1
+        await self.hire()
+
+    async def dismiss(self) -> None:
+        for worker in self._workers:
             await worker.kill()
 
 
-async def watch(home: AwsBackend, batch_id: str) -> None:
-    """Look at the counters all the time."""
-    ended = 0
+async def watch_to_the_end(home: AwsBackend, batch_id: str, crew: Crew, random: Random) -> Batch:
+    """Look at the counters all the time, and kill a worker whenever some more items have ended."""
+    ended, next_death = 0, 5
     while True:
-        counters = (await home.batch_store.get(batch_id)).counters
+        batch = await home.batch_store.get(batch_id)
+        counters = batch.counters
         assert 0 <= counters.in_flight <= WINDOW
         assert counters.pending >= 0
         assert counters.ended >= ended, "an ended item is open again"
         ended = counters.ended
+        if batch.status.is_terminal:
+            return batch
+        if ended >= next_death:
+            next_death = ended + random.randint(8, 24)
+            await crew.lose_one()
         await asyncio.sleep(0.05)
 
 
-@pytest.mark.timeout(200)  # it takes a fifth of that where nothing else runs
+@pytest.mark.timeout(300)  # it takes a tenth of that where nothing else runs
 @pytest.mark.parametrize("seed", [7])
 async def test_every_item_ends_once(seed: int) -> None:
-    home = open_emulated("ministack", max_receives=1000)
+    home, random = open_emulated("ministack", max_receives=1000), Random(seed)
     yard, storm = Yard(home, attempts=ATTEMPTS), Storm(seed, share=0.04)
     batch_id = await yard.started(ITEMS, parallel_jobs=WINDOW)
-    watching = asyncio.create_task(watch(home, batch_id))
-    async with workers_that_die(yard, home, storm, Random(seed)) as deaths:
-        batch = await yard.ended(batch_id, within_seconds=150)
-    watching.cancel()
-    with suppress(asyncio.CancelledError):
-        await watching
-    assert deaths["killed"] >= 2
+    crew = Crew(yard, home, storm, random)
+    try:
+        for _ in range(WORKERS):
+            await crew.hire()
+        batch = await watch_to_the_end(home, batch_id, crew, random)
+    finally:
+        await crew.dismiss()
+    assert crew.deaths >= 5
     assert set(storm.spoilt) == {"conflict", "failed", "lost", "partial", "throttled"}
     await assert_all_ended_once(home, batch)
     await home.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,12 +72,3 @@ class Yard:
         return await self.backend.work_queue.receive(
             tuple(Priority), visibility_seconds=30.0, wait_seconds=wait_seconds
         )
-
-    async def ended(self, batch_id: str, *, within_seconds: float) -> Batch:
-        """Wait for the batch's end."""
-        async with asyncio.timeout(within_seconds):
-            while True:
-                batch = await self.backend.batch_store.get(batch_id)
-                if batch.status.is_terminal:
-                    return batch
-                await asyncio.sleep(0.2)

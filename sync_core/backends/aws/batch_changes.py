@@ -5,10 +5,14 @@ others are told the row as it is, and decide anew::
 
     worker A   knows version 7 -- ends item 3: version 8 ------------------------------------- saved
     worker B   knows version 7 ------------------- ends item 5: refused, is at 8 -- decides anew: version 9, saved
+
+`written_by` is a name that its writer used only once. Whoever is refused and finds his own has been there before: the
+transaction had got through and its answer had not.
 """
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -76,21 +80,27 @@ class BatchChanges:
 
     async def _store(self, before: Meta, after: Meta, decision: Decision, now: datetime) -> Meta | None:
         """Store META with all that belongs to its change; gives META as it is if its version has moved."""
-        own = len(decision.writes)
+        writer, own = secrets.token_hex(8), len(decision.writes)
         try:
-            await self.table.transact([*decision.writes, *self._batch_writes(before, after, decision.change, now)])
+            await self.table.transact(
+                [*decision.writes, *self._batch_writes(before, after, decision.change, writer, now)]
+            )
         except ConditionFailed as refused:
+            row = refused.rows.get(own)
+            if row and row.get("written_by") == writer:
+                return None  # this very transaction had got through, its answer had not
             of_own = {place: row for place, row in refused.rows.items() if place < own}
             if of_own or own not in refused.rows:
                 raise ConditionFailed(of_own) from None
-            row = refused.rows[own]
             return self.metas.seen(row) if row else await self.metas.read(before.batch.batch_id)
         return None
 
-    def _batch_writes(self, before: Meta, after: Meta, change: Change, now: datetime) -> list[Put | Update]:
+    def _batch_writes(
+        self, before: Meta, after: Meta, change: Change, writer: str, now: datetime
+    ) -> list[Put | Update]:
         batch_id = after.batch.batch_id
         is_as_read = all_of("#version = :version", version=before.version)
-        meta = Update(meta_key(batch_id), meta_changes(after), is_as_read)
+        meta = Update(meta_key(batch_id), {**meta_changes(after), "written_by": writer}, is_as_read)
         claim = {"due": DUE, "due_at": self.overdue.first(now)}
         claims = [Update(item_key(batch_id, index), claim, all_of("attribute_exists(#pk)")) for index in change.claimed]
         event = event_of(change, now)

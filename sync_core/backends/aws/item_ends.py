@@ -1,13 +1,11 @@
 """End items: by their leaseholder, by the sweeper, by a cancelled batch.
 
 Every end by somebody else than the leaseholder raises the fence, so an ended item whose fence is still the lease's was
-ended by that lease: a repeated finish finds its own end. `written_by` tells the writer of a row by a name that it used
-only once, for those who have no fence to tell them.
+ended by that lease: a repeated finish finds its own end.
 """
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -81,14 +79,11 @@ class ItemEnds:
 
     async def end_free(self, item: Item, end: ItemEnd, *, now: datetime) -> Change | None:
         """End an item that nobody leases; None if it is not as it was read."""
-        writer = secrets.token_hex(8)
         guard, fence = is_free_as(item, now), item.fence + 1
         try:
-            return await self._end(item.batch_id, item.index, end, guard, fence=fence, now=now, writer=writer)
-        except ConditionFailed as refused:
-            row = refused.rows[0]
-            was_this_write = row is not None and row.get("written_by") == writer
-            return await self._stored_end(row) if row and was_this_write else None
+            return await self._end(item.batch_id, item.index, end, guard, fence=fence, now=now)
+        except ConditionFailed:
+            return None
 
     async def end_in_flight(self, batch_id: str, *, now: datetime) -> None:
         """End all items of a cancelled batch that are claimed and that nobody leases."""
@@ -115,12 +110,11 @@ class ItemEnds:
         *,
         fence: int,
         now: datetime,
-        writer: str | None = None,
     ) -> Change:
         def decide(meta: Meta) -> Decision:
             change = rules.end_item(meta.batch, end, now)
             claimed = change.claimed[0] if change.claimed else None
-            changes = _ended(end, fence=fence, now=now, next_item=claimed, writer=writer)
+            changes = _ended(end, fence=fence, now=now, next_item=claimed)
             return Decision(change, (index,), (Update(item_key(batch_id, index), changes, guard),))
 
         return await self.changes.apply(batch_id, decide, now=now)
@@ -133,9 +127,6 @@ class ItemEnds:
             raise LeaseLost(
                 f"Item {lease.item_index} of {lease.batch_id} is no longer held by {lease.worker_id}; its work is void."
             )
-        return await self._stored_end(row)
-
-    async def _stored_end(self, row: Row) -> Change:
         item = item_of(row)
         meta = await self.changes.metas.read(item.batch_id)
         return Change(meta.batch, () if item.next_item is None else (item.next_item,))
@@ -152,7 +143,7 @@ def _cancel_all(meta: Meta, *, items: Sequence[Item], now: datetime) -> Decision
     return Decision(change, tuple(item.index for item in items), tuple(writes))
 
 
-def _ended(end: ItemEnd, *, fence: int, now: datetime, next_item: int | None = None, writer: str | None = None) -> Row:
+def _ended(end: ItemEnd, *, fence: int, now: datetime, next_item: int | None = None) -> Row:
     """Give the attributes of an item that has ended; it is in flight, leased and due no more."""
     return {
         "status": end.status.value,
@@ -163,6 +154,5 @@ def _ended(end: ItemEnd, *, fence: int, now: datetime, next_item: int | None = N
         "error_code": end.error_code,
         "error": storable(end.error),
         "result": packed(end.result),
-        "written_by": writer,
-        **dict.fromkeys(("leased_by", "lease_until", "due", "due_at", "resends", "stage", "percent")),
+        **dict.fromkeys(("leased_by", "lease_until", "due", "due_at", "resends", "stage", "percent", "written_by")),
     }

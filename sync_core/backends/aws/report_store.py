@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
@@ -54,9 +54,8 @@ class AwsReportStore:
     async def _names(self, prefix: str) -> list[str]:
         s3, names, after = await self._clients.s3(), [], ""
         while True:
-            answer = await patiently(
-                self._patience, s3.list_objects_v2, Bucket=self._bucket, Prefix=prefix, StartAfter=after
-            )
+            start: Any = {"StartAfter": after} if after else {}
+            answer = await patiently(self._patience, s3.list_objects_v2, Bucket=self._bucket, Prefix=prefix, **start)
             names += [entry["Key"] for entry in answer.get("Contents", ())]
             if not answer["IsTruncated"]:
                 return names

@@ -37,7 +37,8 @@ class Plus:
 
 def all_of(*conditions: str, **values: object) -> Expression:
     """Make the condition that holds where all of these do."""
-    return Expression(" AND ".join(f"({condition})" for condition in conditions), values)
+    joined = " AND ".join(f"({condition})" for condition in conditions)
+    return Expression(joined if len(conditions) > 1 else conditions[0], values)
 
 
 def to_wire(row: Row) -> Wire:
