@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
+import secrets
 import subprocess
 import sys
 import time
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 
+_FAMILY = "SYNC_TEST_FAMILY"
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -28,37 +29,32 @@ def environment(**settings: object) -> dict[str, str]:
 def started(
     module: str, *args: str, log: Path, cwd: Path = ROOT, stdout: int | None = None, **settings: object
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a module in a session of its own; at the end nothing of that session is left alive."""
+    """Run a module in a session of its own; at the end neither it nor any process that it started is left alive."""
+    family = secrets.token_hex(8)
     with log.open("ab") as stderr:
         process = subprocess.Popen(
             [sys.executable, "-m", module, *args],
-            env=environment(**settings),
+            env=environment(**{_FAMILY: family}, **settings),
             cwd=cwd,
             stdin=subprocess.DEVNULL,
             stdout=stdout if stdout is not None else stderr,
             stderr=stderr,
             start_new_session=True,
         )
-    family = _Family(process.pid)
     try:
         yield process
     finally:
-        family.kill()
+        process.kill()
         process.wait()
+        _kill_family(family)
 
 
-class _Family:
-    """A process and its descendants, also those that have moved to sessions of their own."""
-
-    def __init__(self, pid: int) -> None:
-        self._parent = psutil.Process(pid)
-
-    def kill(self) -> None:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            members = [self._parent, *self._parent.children(recursive=True)]
-            for member in members:
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    member.send_signal(signal.SIGKILL)
+def _kill_family(name: str) -> None:
+    """Kill what has inherited the name, also from parents that are dead and in sessions of their own."""
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get(_FAMILY) == name:
+                process.kill()
 
 
 def wait_until(condition, *, within_seconds: float = 30.0, every_seconds: float = 0.02):
