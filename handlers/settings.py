@@ -49,6 +49,9 @@ class CommonSettings(BaseSettings):
         "INFO"
     )
     log_format: Annotated[Literal["text", "json"], Field(description="Form of log lines.")] = "text"
+    metrics_format: Annotated[
+        Literal["none", "emf"], Field(description="Metrics on standard output; emf: as CloudWatch reads them.")
+    ] = "none"
 
     @field_validator("media_roots")
     @classmethod

@@ -11,15 +11,17 @@ from collections.abc import Mapping
 
 from handlers.backends import open_configured
 from handlers.logs import set_up_logging
+from handlers.metrics import EmfWriter, MeteredSweeper
 from handlers.settings import CommonSettings, read_settings
 from sync_core.domain.errors import ConfigurationError
 from sync_core.jobs.ports.backend import Backend
 from sync_core.jobs.ports.clock import Clock, SystemClock
-from sync_core.jobs.sweep import Sweeper, Swept
+from sync_core.jobs.sweep import Swept
 
 log = logging.getLogger(__name__)
 
 _MOST_ROUNDS = 10
+_metrics = EmfWriter("sweeper")
 
 
 def handler(_event: Mapping[str, object], _context: object) -> dict[str, int]:
@@ -38,7 +40,10 @@ def main() -> Swept:
     """
     settings = read_settings(CommonSettings)
     set_up_logging(settings.log_level, settings.log_format)
-    return asyncio.run(_sweep_configured(settings))
+    swept = asyncio.run(_sweep_configured(settings))
+    if settings.metrics_format == "emf":
+        _metrics.write()
+    return swept
 
 
 async def _sweep_configured(settings: CommonSettings) -> Swept:
@@ -51,7 +56,7 @@ async def _sweep_configured(settings: CommonSettings) -> Swept:
 
 async def sweep(backend: Backend, clock: Clock) -> Swept:
     """Sweep until a round finds less than it may take, or the next invocation may go on."""
-    sweeper = Sweeper(backend.batch_store, backend.work_queue, clock)
+    sweeper = MeteredSweeper(backend.batch_store, backend.work_queue, clock)
     resent = ended_dead = 0
     for _ in range(_MOST_ROUNDS):
         done = await sweeper.sweep()

@@ -9,12 +9,15 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, nullcontext
 from datetime import UTC, datetime
 
 from handlers.backends import check_configured, open_configured
 from handlers.logs import set_up_logging
+from handlers.metrics import EmfWriter, MeteredProcessor, MeteredSweeper
 from handlers.settings import WorkerSettings, read_settings
+from handlers.task_protection import protected_on_ecs
 from handlers.version import VERSION
 from sync_core.domain.media import MediaPolicy
 from sync_core.domain.result import Progress
@@ -23,11 +26,11 @@ from sync_core.jobs.ports.analyzer import Analyzer
 from sync_core.jobs.ports.backend import Backend
 from sync_core.jobs.ports.batch_store import Begun
 from sync_core.jobs.ports.clock import SystemClock
-from sync_core.jobs.process import ItemProcessor
-from sync_core.jobs.sweep import Sweeper
 from sync_core.jobs.worker_loop import WorkerLoop
 
 log = logging.getLogger(__name__)
+
+_METRICS_SECONDS = 60.0
 
 
 def _log_progress(begun: Begun, progress: Progress) -> None:
@@ -65,7 +68,7 @@ def build_worker(
     """Wire one worker; nothing runs before its `run`."""
     clock = SystemClock()
     info = _describe(settings, analyzer)
-    processor = ItemProcessor(
+    processor = MeteredProcessor(
         worker_id=info.worker_id,
         store=backend.batch_store,
         queue=backend.work_queue,
@@ -75,7 +78,7 @@ def build_worker(
         policy=settings.attempt_policy,
         on_progress=on_progress,
     )
-    sweeper = Sweeper(backend.batch_store, backend.work_queue, clock)
+    sweeper = MeteredSweeper(backend.batch_store, backend.work_queue, clock)
     return WorkerLoop(
         info, backend.work_queue, backend.worker_registry, processor, sweeper, clock, settings.worker_policy
     )
@@ -98,12 +101,34 @@ async def run_worker(
     if stop_with_stdin:  # the pipe ends with the parent, however that one dies
         loop.add_reader(sys.stdin.fileno(), _stop_at_end_of_stdin, loop, worker)
     log.info("worker %s takes up to %d items at once", worker.info.worker_id, settings.slots)
+    log.info("AI models on %s: %s", worker.info.device, ", ".join(worker.info.ai_models) or "none")
+    for reason in worker.info.unavailable.values():
+        log.info("%s", reason)
     try:
-        await worker.run()
+        async with _metrics_to_log() if settings.metrics_format == "emf" else nullcontext():
+            await worker.run()
     finally:
         await analyzer.close()
         await backend.close()
         log.info("worker %s has ended", worker.info.worker_id)
+
+
+@asynccontextmanager
+async def _metrics_to_log() -> AsyncIterator[None]:
+    """Write metrics every minute, and what is left at the end."""
+    writer = EmfWriter("worker")
+    writing = asyncio.create_task(_write_for_ever(writer))
+    try:
+        yield
+    finally:
+        writing.cancel()
+        writer.write()
+
+
+async def _write_for_ever(writer: EmfWriter) -> None:
+    while True:
+        await asyncio.sleep(_METRICS_SECONDS)
+        writer.write()
 
 
 def main(slots: int | None = None, *, stop_with_stdin: bool = False) -> None:
@@ -115,7 +140,7 @@ def main(slots: int | None = None, *, stop_with_stdin: bool = False) -> None:
 
 async def _check_and_run(settings: WorkerSettings, *, stop_with_stdin: bool) -> None:
     await check_configured(settings)
-    analyzer = build_analyzer(settings, settings.media_policy)
+    analyzer = protected_on_ecs(build_analyzer(settings, settings.media_policy))
     await run_worker(settings, open_configured(settings), analyzer, stop_with_stdin=stop_with_stdin)
 
 

@@ -19,6 +19,7 @@ from handlers.api.app import create_app
 from handlers.api.services import build_services, open_services
 from handlers.backends import open_aws
 from handlers.logs import set_up_logging
+from handlers.metrics import EmfWriter
 from handlers.settings import LambdaSettings, read_settings
 from sync_core.backends.aws.large_answers import store_answer
 from sync_core.backends.aws.open import AwsBackend
@@ -33,6 +34,8 @@ _SMALL_CHARACTERS = 1_000_000
 _MOST_BYTES = 5_000_000
 _VALID_SECONDS = 900
 
+_metrics = EmfWriter("api")
+
 Answer = dict[str, Any]
 
 
@@ -40,6 +43,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Answer:
     """Answer one request."""
     settings, backend, gateway = _process()
     answer: Answer = gateway(event, context)
+    if settings.metrics_format == "emf":
+        _metrics.write()
     if answer["statusCode"] == _TOO_LARGE:
         return _naming_the_drop_folder(answer, str(settings.aws_bucket))
     if _is_too_large(answer):

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from handlers.api.errors import internal_error
+from handlers.metrics import REQUESTS
 
 log = logging.getLogger(__name__)
 access_log = logging.getLogger("sync_analyzer.access")
@@ -45,7 +46,9 @@ class RequestContext:
                 raise
             await internal_error(Request(scope))(scope, receive, answer.send)
         finally:
-            _log_access(scope, answer.status, time.perf_counter() - began, request_id)
+            seconds = time.perf_counter() - began
+            REQUESTS.labels(_route(scope), str(answer.status)).observe(seconds)
+            _log_access(scope, answer.status, seconds, request_id)
 
 
 class _Answer:
@@ -100,6 +103,11 @@ def _too_large(max_file_bytes: int) -> HTTPException:
 def _request_id(headers: Headers) -> str:
     given = headers.get("x-request-id", "")
     return given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
+
+
+def _route(scope: Scope) -> str:
+    """Give the route's pattern, of which there are few; addresses that lead nowhere count as one."""
+    return str(getattr(scope.get("route"), "path", "none"))
 
 
 def _log_access(scope: Scope, status: int | None, seconds: float, request_id: str) -> None:

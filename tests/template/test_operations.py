@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from handlers.metrics import REGISTRY
 from tests.template.resources import Stack
 
 QUEUES = {"HighQueue", "NormalQueue", "LowQueue"}
@@ -96,7 +97,15 @@ def test_everything_logs_into_groups_that_forget(stack: Stack):
 
 
 @pytest.mark.parametrize(
-    "name", ["DeadLettersAlarm", "OldestMessageAlarm", "ErrorRateAlarm", "NoWorkerAlarm", "SweeperAlarm"]
+    "name",
+    [
+        "DeadLettersAlarm",
+        "DeadLettersEndedAlarm",
+        "OldestMessageAlarm",
+        "ErrorRateAlarm",
+        "NoWorkerAlarm",
+        "SweeperAlarm",
+    ],
 )
 def test_alarms_are_told_and_silence_is_no_alarm(stack: Stack, name: str):
     alarm = stack.properties(name)
@@ -105,7 +114,7 @@ def test_alarms_are_told_and_silence_is_no_alarm(stack: Stack, name: str):
 
 
 def test_every_alarm_is_among_those(stack: Stack):
-    assert len(stack.of_type("AWS::CloudWatch::Alarm")) == 6
+    assert len(stack.of_type("AWS::CloudWatch::Alarm")) == 7
 
 
 def test_dashboard_is_json_and_names_resources_that_are_there(stack: Stack):
@@ -113,3 +122,11 @@ def test_dashboard_is_json_and_names_resources_that_are_there(stack: Stack):
     assert len(json.loads(body)["widgets"]) >= 4
     named = {name.partition(".")[0] for name in re.findall(r"\$\{([\w.]+)\}", body)} - {"AWS"}
     assert named <= set(stack.resources) | {"AWS::Region"}
+
+
+def test_the_alarm_on_ended_dead_letters_watches_a_metric_that_is_written(stack: Stack):
+    metrics = stack.properties("DeadLettersEndedAlarm")["Metrics"]
+    watched = {entry["MetricStat"]["Metric"]["MetricName"] for entry in metrics if "MetricStat" in entry}
+    assert watched <= {sample.name for metric in REGISTRY.collect() for sample in metric.samples}
+    for environment in (stack.function_environment("SweeperFunction"), stack.worker_environment()):
+        assert environment["SYNC_METRICS_FORMAT"] == "emf"
