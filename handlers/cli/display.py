@@ -56,7 +56,7 @@ def _facts(result: Document) -> Table:
 
 def _precision(result: Document) -> str:
     width = result["precision_seconds"]
-    return f", precise to ±{1000 * width:.2f} ms" if width is not None else ""
+    return f", precise to ±{max(1000 * width, 0.01):.2f} ms" if width is not None else ""
 
 
 def _timecode(result: Document) -> str:
