@@ -27,6 +27,7 @@ _FINEST_SECONDS = 1e-6
 _ERRORS = 3.0
 _LONGEST_UNTOLD_SECONDS = 3.0
 _SHORTEST_GAP_SECONDS = 0.1
+_SHORTEST_OVERHANG_SECONDS = 1.0
 _SAME_LINE_SECONDS = 0.002
 _NAMED_WITHIN_PPM = 3.0
 _NOT_CONFIRMED = "None of the offsets that this method found was confirmed on the waveforms."
@@ -88,7 +89,7 @@ def matched(
         return replace(
             refused(checked, methods, missing), confidence=min(trust, LEAST_CONFIDENCE), evidence=found_evidence
         )
-    pieces = told([_settled(piece) for piece in pieces], sides)
+    pieces = _with_overhang(told([_settled(piece) for piece in pieces], sides), sides)
     found = [piece.fit for piece in pieces if piece.fit]
     first = found[0]
     lines = [fit.line for fit in found]
@@ -149,6 +150,28 @@ def told(pieces: Sequence[Piece], sides: Sides) -> list[Piece]:
     if len(kept) > 1 and kept[-1].fit is None and _belongs(kept[-1], kept[-2].fit, sides):
         kept[-2:] = [replace(kept[-2], stop=kept[-1].stop)]
     return kept
+
+
+def _with_overhang(pieces: Sequence[Piece], sides: Sides) -> list[Piece]:
+    """Split off what hangs over the master's start or end where it is silence or tone, such as a leader."""
+    out = list(pieces)
+    first = out[0]
+    if first.fit:
+        begins = math.ceil(-first.fit.line.lag / first.fit.line.slope)
+        if _is_blank(sides, first.start, begins) and begins < first.stop:
+            out[:1] = [Piece(None, first.start, begins), replace(first, start=begins)]
+    last = out[-1]
+    if last.fit:
+        ends = int((sides.master.samples.size - last.fit.line.lag) / last.fit.line.slope)
+        if _is_blank(sides, ends, last.stop) and ends > last.start:
+            out[-1:] = [replace(last, stop=ends), Piece(None, ends, last.stop)]
+    return out
+
+
+def _is_blank(sides: Sides, start: int, stop: int) -> bool:
+    if stop - start < _SHORTEST_OVERHANG_SECONDS * ANALYSIS_RATE_HZ:
+        return False
+    return gaps.kind_of(sides.dub.samples[start:stop]) is not SegmentKind.OTHER
 
 
 def _same_line(one: Line, other: Line, at: int) -> bool:

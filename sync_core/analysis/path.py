@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 GAP = -1
 
 _CHANGE_COST = 24.0
-_GAP_COST = 8.0
+_GAP_COST = 7.0
 _STRONGEST = 9.0
-_CHANCE = 2.4
+_CHANCE = 3.0
 _CLEAR = 4.0
-_WEAKEST_DISSENT, _STRONGEST_DISSENT = 0.01, 0.45
+_WEAKEST_DISSENT = 0.01
+_DISSENT, _HIGHEST_RATE = 0.3, 0.98
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ def emissions(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     raised = np.nan_to_num(scores, nan=0.0)
     won = (raised >= raised.max(axis=0, initial=0.0)) & (raised > _CLEAR)
     rate = np.array([_local_rate(row) for row in won])
-    dissent = np.clip(_STRONGEST_DISSENT * rate**3, _WEAKEST_DISSENT, _STRONGEST_DISSENT)
+    dissent = np.maximum(-_DISSENT * rate**2 * np.log1p(-np.minimum(rate, _HIGHEST_RATE)), _WEAKEST_DISSENT)
     gains = np.minimum(2.0 * np.log(np.maximum(raised, _CHANCE) / _CHANCE), _STRONGEST)
     out = np.where(raised > _CHANCE, gains, -dissent[:, None])
     out[raised == 0.0] = 0.0

@@ -1,0 +1,140 @@
+"""Edits, speeds and parts in common: what the segments say."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from sync_core.analysis.compare import compare
+from sync_core.analysis.track import ANALYSIS_RATE_HZ
+from sync_core.domain.methods import DEFAULT_METHODS, Method
+from sync_core.domain.result import SegmentKind
+from tests.analysis.signals import programme, track
+
+MUSIC = programme(70.0, seed=21)
+MASTER = track(MUSIC)
+OTHER = programme(30.0, seed=22)
+RNG = np.random.default_rng(23)
+
+
+def seconds(start, stop):
+    return MUSIC[int(start * ANALYSIS_RATE_HZ) : int(stop * ANALYSIS_RATE_HZ)]
+
+
+def estimate_of(*parts, master=MASTER, methods=DEFAULT_METHODS):
+    return compare(master, track(np.concatenate(parts).astype(np.float32)), methods)
+
+
+def lines(estimate):
+    return [s for s in estimate.segments if s.kind is SegmentKind.PROGRAMME]
+
+
+def gaps(estimate):
+    return [s for s in estimate.segments if s.kind is not SegmentKind.PROGRAMME]
+
+
+def assert_covers_the_dub(estimate, length):
+    assert estimate.segments[0].dub_start == 0.0
+    assert estimate.segments[-1].dub_end == pytest.approx(length, abs=1e-3)
+    for one, other in itertools.pairwise(estimate.segments):
+        assert one.dub_end == other.dub_start
+    for segment in estimate.segments:
+        assert (segment.offset_seconds is None) == (segment.kind is not SegmentKind.PROGRAMME)
+
+
+def test_a_cut_makes_two_segments():
+    estimate = estimate_of(seconds(0, 31.3), seconds(37.8, 70))
+    first, second = lines(estimate)
+    assert estimate.edited
+    assert first.offset_seconds == pytest.approx(0.0, abs=1e-4)
+    assert second.offset_seconds == pytest.approx(6.5, abs=1e-4)
+    assert second.dub_start == pytest.approx(31.3, abs=0.02)
+    assert_covers_the_dub(estimate, 63.5)
+
+
+@pytest.mark.parametrize("method", [Method.MFCC, Method.ONSET, Method.SPECTRAL])
+def test_each_method_alone_sees_an_edit(method):
+    estimate = estimate_of(seconds(0, 30), seconds(40, 70), methods=[method])
+    assert [round(s.offset_seconds, 3) for s in lines(estimate)] == [0.0, 10.0]
+
+
+@pytest.mark.parametrize(
+    ("filler", "kind"),
+    [
+        (np.zeros(6 * ANALYSIS_RATE_HZ), SegmentKind.SILENCE),
+        (0.1 * np.sin(2 * np.pi * 1000 * np.arange(6 * ANALYSIS_RATE_HZ) / ANALYSIS_RATE_HZ), SegmentKind.TONE),
+        (OTHER[: 6 * ANALYSIS_RATE_HZ], SegmentKind.OTHER),
+    ],
+)
+def test_an_insert_is_an_entry_of_its_own(filler, kind):
+    estimate = estimate_of(seconds(0, 30), filler, seconds(30, 70))
+    (gap,) = gaps(estimate)
+    assert gap.kind is kind
+    assert (gap.dub_start, gap.dub_end) == pytest.approx((30.0, 36.0), abs=0.04)
+    assert [s.offset_seconds for s in lines(estimate)] == pytest.approx([0.0, -6.0], abs=1e-4)
+    assert_covers_the_dub(estimate, 76.0)
+
+
+def test_a_replaced_stretch_lies_between_segments_of_one_offset():
+    estimate = estimate_of(seconds(0, 25), OTHER[: 12 * ANALYSIS_RATE_HZ], seconds(37, 70))
+    assert [s.offset_seconds for s in lines(estimate)] == pytest.approx([0.0, 0.0], abs=1e-4)
+    assert [g.kind for g in gaps(estimate)] == [SegmentKind.OTHER]
+    assert estimate.edited
+
+
+def test_a_step_of_one_frame_is_found():
+    estimate = estimate_of(seconds(0, 35), np.zeros(640), seconds(35, 70))
+    assert [round(s.offset_seconds, 4) for s in lines(estimate)] == [0.0, -0.04]
+
+
+def test_a_leader_is_told_but_is_no_edit():
+    tone = 0.1 * np.sin(2 * np.pi * 1000 * np.arange(15 * ANALYSIS_RATE_HZ) / ANALYSIS_RATE_HZ)
+    estimate = estimate_of(tone, np.zeros(5 * ANALYSIS_RATE_HZ), seconds(0, 50))
+    assert not estimate.edited
+    assert estimate.offset_seconds == pytest.approx(-20.0, abs=1e-4)
+    assert estimate.segments[0].kind is SegmentKind.TONE
+
+
+def test_a_common_part_of_two_programmes_is_reported_alone():
+    elsewhere = programme(60.0, seed=24)
+    at = 30 * ANALYSIS_RATE_HZ
+    estimate = estimate_of(elsewhere[:at], seconds(10, 22), elsewhere[at:])
+    (line,) = lines(estimate)
+    assert estimate.edited
+    assert line.offset_seconds == pytest.approx(-20.0, abs=1e-4)
+    assert (line.dub_start, line.dub_end) == pytest.approx((30.0, 42.0), abs=0.1)
+
+
+@pytest.mark.parametrize("ratio", [25 / 24, 24 / 25, 25 * 1001 / 24000, 1.001, 1 / 1.001, 1.0015, 0.9985])
+def test_another_speed_is_measured(ratio):
+    at = np.arange(int(65 * ANALYSIS_RATE_HZ / max(ratio, 1.0))) * ratio + 1.5 * ANALYSIS_RATE_HZ
+    estimate = estimate_of(np.interp(at, np.arange(MUSIC.size), MUSIC))
+    assert estimate.speed_ratio == pytest.approx(ratio, abs=2e-6)
+    assert estimate.offset_seconds == pytest.approx(1.5, abs=1e-3)
+    assert not estimate.edited
+
+
+def test_a_standard_speed_has_its_name():
+    ratio = 25 * 1001 / 24000
+    at = np.arange(int(65 * ANALYSIS_RATE_HZ / ratio)) * ratio
+    estimate = estimate_of(np.interp(at, np.arange(MUSIC.size), MUSIC))
+    assert estimate.rate_label == "25/23.976 PAL speed-up"
+    assert estimate.speed_ratio == ratio
+
+
+def test_a_cut_in_a_sped_up_dub():
+    ratio = 25 / 24
+    rate = ANALYSIS_RATE_HZ
+    at = np.concatenate([np.arange(0, 30 * rate, ratio), np.arange(40 * rate, 69 * rate, ratio)])
+    estimate = estimate_of(np.interp(at, np.arange(MUSIC.size), MUSIC))
+    first, second = lines(estimate)
+    assert first.speed_ratio == pytest.approx(ratio, abs=3e-6)
+    assert second.speed_ratio == pytest.approx(ratio, abs=3e-6)
+    assert second.offset_seconds - first.offset_seconds == pytest.approx(10.0, abs=2e-3)
+
+
+def test_noise_alone_is_no_programme():
+    noise = RNG.normal(0, 0.1, 40 * ANALYSIS_RATE_HZ)
+    assert estimate_of(noise).offset_seconds is None
