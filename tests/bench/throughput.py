@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Self
-from urllib.parse import urlsplit
 
 from handlers.cli.client import ApiClient
 from tests.bench.processes import PeakMemory, cpu_seconds, running
 from tests.bench.report import Figure, Section, at_least, at_most
 from tests.bench.service import Service, serving, wait_for_workers, write_pairs
+from tests.bench.status_probe import EVERY_SECONDS, Latencies, probing
 
 ITEMS = 10_000
 WORKERS = 1
 SLOTS = 32
 LIMIT_SECONDS = 300.0
-_STATUS_EVERY_SECONDS = 0.05
 _HOW = (
     f"A batch of {ITEMS} items through the API (`sync-analyzer serve --workers 0`) and {WORKERS} worker process(es) of "
     f"{SLOTS} slots, on the embedded back end, with an analyzer that answers at once. The clock runs from the upload "
     f"to the last byte of the results as JSON and as CSV. Meanwhile a client asks for the batch's status every "
-    f"{_STATUS_EVERY_SECONDS * 1000:.0f} ms; latencies are the client's."
+    f"{EVERY_SECONDS * 1000:.0f} ms; latencies are the client's."
 )
 
 
@@ -40,48 +36,14 @@ class Phases:
     exported: float = 0.0
 
 
-class StatusProbe:
-    """Asks for a batch's status at a modest rate, from `with` to its end, over one connection."""
-
-    def __init__(self, url: str, batch_id: str) -> None:
-        self.latencies_seconds: list[float] = []
-        self._path = f"/api/v1/analysis/batch/{batch_id}/status"
-        self._connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._ask_until_stopped, daemon=True)
-
-    def __enter__(self) -> Self:
-        self._connection.connect()
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-        self._connection.close()
-
-    def quantile_ms(self, share: float) -> float:
-        ordered = sorted(self.latencies_seconds)
-        return 1000 * ordered[min(int(share * len(ordered)), len(ordered) - 1)]
-
-    def _ask_until_stopped(self) -> None:
-        while not self._stop.wait(_STATUS_EVERY_SECONDS):
-            began = time.perf_counter()
-            self._connection.request("GET", self._path)
-            answer = self._connection.getresponse()
-            answer.read()
-            assert answer.status == http.client.OK
-            self.latencies_seconds.append(time.perf_counter() - began)
-
-
 def measure() -> Section:
     """Run the batch once, on a fresh data folder."""
     with TemporaryDirectory(prefix="sync-bench-") as name, _service(Path(name)) as (service, worker_pids):
         csv_path = write_pairs(Path(name) / "batch.csv", ITEMS)
         with PeakMemory(service.process.pid, whole_tree=False, every_seconds=0.25) as memory:
-            phases, probe = _run(service, csv_path)
+            phases, latencies = _run(service, csv_path)
         cpu = cpu_seconds(service.process.pid), sum(map(cpu_seconds, worker_pids))
-    return Section("Throughput of the service", _HOW, tuple(_figures(phases, probe, memory.peak_bytes, cpu)))
+    return Section("Throughput of the service", _HOW, tuple(_figures(phases, latencies, memory.peak_bytes, cpu)))
 
 
 @contextlib.contextmanager
@@ -97,12 +59,12 @@ def _service(folder: Path) -> Iterator[tuple[Service, list[int]]]:
         yield service, [worker.pid for worker in workers]
 
 
-def _run(service: Service, csv_path: Path) -> tuple[Phases, StatusProbe]:
+def _run(service: Service, csv_path: Path) -> tuple[Phases, Latencies]:
     phases, began = Phases(), time.perf_counter()
     with ApiClient(service.url) as client:
         batch_id = client.upload(csv_path, {})["batch_id"]
         phases.uploaded = time.perf_counter() - began
-        with StatusProbe(service.url, batch_id) as probe:
+        with probing(f"{service.url}/api/v1/analysis/batch/{batch_id}/status") as latencies:
             client.start(batch_id, {"parallel_jobs": 64})
             _wait(client, batch_id)
             phases.finished = time.perf_counter() - began
@@ -111,7 +73,7 @@ def _run(service: Service, csv_path: Path) -> tuple[Phases, StatusProbe]:
             phases.exported = time.perf_counter() - began
     assert len(results["results"]) == ITEMS, "results are missing"
     assert lines == ITEMS + 1, "rows are missing"
-    return phases, probe
+    return phases, latencies
 
 
 def _wait(client: ApiClient, batch_id: str) -> None:
@@ -123,7 +85,7 @@ def _wait(client: ApiClient, batch_id: str) -> None:
     assert status["items_completed"] == ITEMS, f"items have failed: {status}"
 
 
-def _figures(phases: Phases, probe: StatusProbe, rss_bytes: int, cpu: tuple[float, float]) -> Iterator[Figure]:
+def _figures(phases: Phases, latencies: Latencies, rss_bytes: int, cpu: tuple[float, float]) -> Iterator[Figure]:
     detail = (
         f" (upload {phases.uploaded:.1f} s, work {phases.finished - phases.uploaded:.1f} s, "
         f"export {phases.exported - phases.finished:.1f} s)"
@@ -132,8 +94,8 @@ def _figures(phases: Phases, probe: StatusProbe, rss_bytes: int, cpu: tuple[floa
         "items uploaded, started, finished and exported", ITEMS / phases.exported, 300, "items/s", detail=detail
     )
     asked = (
-        f" (of {len(probe.latencies_seconds)}; median {probe.quantile_ms(0.5):.1f}, most {probe.quantile_ms(1):.1f})"
+        f" (of {len(latencies.seconds)}; median {latencies.quantile_ms(0.5):.1f}, most {latencies.quantile_ms(1):.1f})"
     )
-    yield at_most("status, 99th percentile", probe.quantile_ms(0.99), 20, "ms", detail=asked)
+    yield at_most("status, 99th percentile", latencies.quantile_ms(0.99), 20, "ms", detail=asked)
     yield at_most("resident memory of the API process", rss_bytes / 1e6, 200, "MB")
     yield Figure("CPU time, start-up included", f"API {cpu[0]:.1f} s, workers {cpu[1]:.1f} s")
