@@ -1,0 +1,122 @@
+"""The published benchmark: generate a corpus, run the product over it, score it, and write docs/accuracy.md.
+
+python -m tests.accuracy.run [--recordings b] [--seed 1] [--scale small|full] [--families a,b] [--page FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+from tests.accuracy import corpus, score
+
+PAGE = Path(__file__).parents[2] / "docs" / "accuracy.md"
+FOLDER = Path.home() / ".cache" / "sync-accuracy"
+COLUMNS = {
+    "cases": "cases",
+    "within_1ms": "1 ms",
+    "within_10ms": "10 ms",
+    "within_40ms": "40 ms",
+    "median_error_ms": "median, ms",
+    "worst_error_ms": "worst, ms",
+    "worst_rate_error_ppm": "rate, ppm",
+    "edit_f1": "edits F1",
+    "false_matches": "false matches",
+    "confidently_wrong": "wrong at 0.5+",
+    "calibration_error": "calibration",
+    "brier": "Brier",
+}
+BINS = 10
+
+
+def analyse(folder: Path, jobs: int) -> Path:
+    """Run the command line over a corpus as a user would; return the results document."""
+    pairs, results = folder / "pairs.csv", folder / "results.json"
+    with pairs.open("w", newline="") as out:
+        score.write_pairs(folder, out)
+    command = Path(sys.executable).with_name("sync-analyzer")
+    done = subprocess.run([command, "batch", "run", pairs, "--output", results, "--jobs", str(jobs)], check=False)
+    if done.returncode > 1:
+        raise SystemExit(done.returncode)
+    return results
+
+
+def table(outcomes: list[dict]) -> list[str]:
+    """One row per family, and all together, in Markdown."""
+    families = defaultdict(list)
+    for outcome in outcomes:
+        families[outcome["family"]].append(outcome)
+    rows = ["| family | " + " | ".join(COLUMNS.values()) + " |", "|---" * (len(COLUMNS) + 1) + "|"]
+    for name, group in [*sorted(families.items()), ("all", outcomes)]:
+        summary = score.summarise(group)
+        rows.append(f"| {name} | " + " | ".join(_shown(summary[key]) for key in COLUMNS) + " |")
+    return rows
+
+
+def reliability(outcomes: list[dict]) -> list[str]:
+    """What was claimed against what came true, by confidence, in Markdown."""
+    groups = defaultdict(list)
+    for outcome in outcomes:
+        if outcome["claimed"]:
+            groups[min(int(outcome["confidence"] * BINS), BINS - 1)].append(outcome)
+    rows = ["| confidence | results | mean confidence | right | |", "|---|---|---|---|---|"]
+    for index, group in sorted(groups.items()):
+        claimed = sum(outcome["confidence"] for outcome in group) / len(group)
+        right = sum(outcome["right"] for outcome in group) / len(group)
+        bar = "#" * round(20 * right)
+        rows.append(
+            f"| {index / BINS:.1f} to {(index + 1) / BINS:.1f} | {len(group)} | {claimed:.3f} | {right:.3f} | {bar} |"
+        )
+    return rows
+
+
+def _shown(value: float | None) -> str:
+    return "" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def page(outcomes: list[dict], manifest: dict, command: str) -> str:
+    """The whole page: what was run, the table, the reliability, the cases that went wrong."""
+    wrong = [f"- {o['id']} {o['variant']}" for o in outcomes if not o["right"]]
+    template = (Path(__file__).parent / "page.md").read_text()
+    return template.format(
+        command=command,
+        cases=len(outcomes),
+        seed=manifest["seed"],
+        recordings=manifest["recordings"],
+        scale=manifest["scale"],
+        table="\n".join(table(outcomes)),
+        reliability="\n".join(reliability(outcomes)),
+        wrong="\n".join(wrong) or "None.",
+    )
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--scale", choices=("small", "full"), default="small")
+    parser.add_argument("--recordings", choices=("all", "a", "b"), default="all")
+    parser.add_argument("--families", default="")
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--page", type=Path, default=PAGE)
+    args = parser.parse_args(argv)
+    name = f"{args.scale}-{args.recordings}-{args.seed}" + (f"-{args.families}" if args.families else "")
+    folder = FOLDER / name
+    if not (folder / "manifest.json").exists():
+        wanted = ["--families", args.families] if args.families else []
+        options = ["--seed", args.seed, "--scale", args.scale, "--recordings", args.recordings, "--jobs", args.jobs]
+        corpus.main(["--out", str(folder), *(str(option) for option in options), *wanted])
+    results = score.load_results(analyse(folder, args.jobs))
+    outcomes = [score.judge(case, results.get(case_id)) for case_id, case in score.load_cases(folder).items()]
+    score.report(outcomes, worst=20)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    command = "python -m tests.accuracy.run " + " ".join(argv if argv is not None else sys.argv[1:])
+    args.page.write_text(page(outcomes, manifest, command.strip()))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
