@@ -326,6 +326,9 @@ class WorkerSummary(BaseModel):
     version: str
     methods: list[Method]
     ai_models: list[str]
+    unavailable: Annotated[
+        dict[str, str], Field(description="Why not, per method, `ai:<model>`, or `gpu` where one cannot be used.")
+    ]
     started_at: Timestamp
     seen_at: Timestamp
 

@@ -1,4 +1,4 @@
-"""`python -m tests.bench [throughput] [long-pair] [idle]`: run benchmarks and show them.
+"""`python -m tests.bench [throughput] [long-pair] [idle] [embedders]`: run benchmarks and show them.
 
 A run of all of them is written to docs/benchmarks.md.
 """
@@ -7,10 +7,15 @@ from __future__ import annotations
 
 import argparse
 
-from tests.bench import idle, long_pair, throughput
+from tests.bench import embedders, idle, long_pair, throughput
 from tests.bench.report import show, write_page
 
-BENCHMARKS = {"throughput": throughput.measure, "long-pair": long_pair.measure, "idle": idle.measure}
+BENCHMARKS = {
+    "throughput": throughput.measure,
+    "long-pair": long_pair.measure,
+    "idle": idle.measure,
+    "embedders": embedders.measure,
+}
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ found offset is exact whatever the model; how often real weights propose the rig
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,8 @@ from sync_core.models import convert as converting
 from sync_core.models.directory import ModelDirectory
 from sync_core.pipeline.ai import prepare
 from sync_core.pipeline.ai_settings import AiSettings
+from sync_core.pipeline.analyzer import ProcessAnalyzer
+from sync_core.pipeline.capabilities import capabilities
 from sync_core.pipeline.compare_files import compare_files
 from tests.analysis.signals import programme, shifted, track
 from tests.models.tiny import write_checkpoint
@@ -141,3 +144,19 @@ def test_progress_rises_to_one(files, settings):
     compare_files(request, policy=UNRESTRICTED, ai=settings, on_progress=lambda now: seen.append(now.fraction))
     assert seen == sorted(seen)
     assert seen[-1] == 1.0
+
+
+async def test_a_child_process_runs_it(files, settings, tmp_path):
+    analyzer = ProcessAnalyzer(policy=UNRESTRICTED, slots=1, spool_folder=tmp_path, ai=settings)
+    assert set(analyzer.capabilities.ai_models) == {"wav2vec2", "yamnet", "spectral"}
+    request = AnalysisRequest(*files, (Method.AI,), AiModel.YAMNET)
+    result = await analyzer.analyze(request, lambda progress: None)
+    await analyzer.close()
+    assert result.methods[0].label == "AI (YAMNet)"
+    assert any(note.startswith("AI (YAMNet) looked at") for note in result.notes)
+
+
+def test_a_gpu_that_cannot_be_used_is_named_among_the_capabilities(settings):
+    told = capabilities(replace(settings, device_reason="The GPU (H100) is full: 0.5 of 80.0 GiB are free."))
+    assert told.device == "cpu"
+    assert "is full" in told.unavailable["gpu"]
