@@ -137,6 +137,10 @@ class WorkerSettings(AiModelSettings, CommonSettings):
     tolerance_seconds: Annotated[
         PositiveFloat | None, Field(description="Largest offset that counts as in sync; unset, one video frame.")
     ] = None
+    spool_dir: Annotated[
+        Path | None,
+        Field(description="Folder for decoded audio, 230 MB per hour and file; unset, the system's temporary folder."),
+    ] = None
 
     @property
     def attempt_policy(self) -> AttemptPolicy:

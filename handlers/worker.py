@@ -12,6 +12,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from handlers.backends import check_configured, open_configured
 from handlers.logs import set_up_logging
@@ -28,6 +29,9 @@ from sync_core.jobs.ports.batch_store import Begun
 from sync_core.jobs.ports.clock import SystemClock
 from sync_core.jobs.worker_loop import WorkerLoop
 
+if TYPE_CHECKING:
+    from sync_core.pipeline.analyzer import ProcessAnalyzer
+
 log = logging.getLogger(__name__)
 
 _METRICS_SECONDS = 60.0
@@ -38,7 +42,7 @@ def _log_progress(begun: Begun, progress: Progress) -> None:
     log.debug("%s %.0f %%", progress.stage, percent, extra={"batch_id": item.batch_id, "item_id": item.item_id})
 
 
-def build_analyzer(settings: WorkerSettings, policy: MediaPolicy) -> Analyzer:
+def build_analyzer(settings: WorkerSettings, policy: MediaPolicy) -> ProcessAnalyzer:
     """Make the analyzer that works in child processes, one for each slot."""
     from sync_core.pipeline.ai_settings import AiSettings
     from sync_core.pipeline.analyzer import ProcessAnalyzer  # brings numpy: only processes that analyse need it
@@ -48,6 +52,7 @@ def build_analyzer(settings: WorkerSettings, policy: MediaPolicy) -> Analyzer:
         slots=settings.slots,
         stall_seconds=settings.stall_timeout_seconds,
         tolerance_seconds=settings.tolerance_seconds,
+        spool_folder=settings.spool_dir,
         ai=AiSettings(
             model_dir=settings.model_dir,
             device=settings.ai_device,
@@ -140,8 +145,9 @@ def main(slots: int | None = None, *, stop_with_stdin: bool = False) -> None:
 
 async def _check_and_run(settings: WorkerSettings, *, stop_with_stdin: bool) -> None:
     await check_configured(settings)
-    analyzer = protected_on_ecs(build_analyzer(settings, settings.media_policy))
-    await run_worker(settings, open_configured(settings), analyzer, stop_with_stdin=stop_with_stdin)
+    analyzer = build_analyzer(settings, settings.media_policy)
+    await analyzer.warm_up()
+    await run_worker(settings, open_configured(settings), protected_on_ecs(analyzer), stop_with_stdin=stop_with_stdin)
 
 
 def _stop_at_end_of_stdin(loop: asyncio.AbstractEventLoop, worker: WorkerLoop) -> None:
