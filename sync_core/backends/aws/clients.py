@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # Retries are `trouble.patiently`'s, which knows what an ambiguous answer means; botocore's would hide them.
 _CONFIG = AioConfig(
     connect_timeout=2.0,
-    read_timeout=6.0,
+    read_timeout=10.0,
     retries={"total_max_attempts": 1},
     max_pool_connections=64,
     tcp_keepalive=True,
