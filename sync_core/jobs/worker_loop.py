@@ -110,8 +110,10 @@ class WorkerLoop:
         """Wait until a slot is free, and count those that are; 0 once the worker is to stop."""
         if len(self._running) >= self.policy.slots:
             stopping = asyncio.create_task(self._stopping.wait())
-            await asyncio.wait({*self._running, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            stopping.cancel()
+            try:
+                await asyncio.wait({*self._running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                stopping.cancel()
         return 0 if self._stopping.is_set() else self.policy.slots - len(self._running)
 
     async def _take(self, order: tuple[Priority, ...], wait_seconds: float) -> bool:
