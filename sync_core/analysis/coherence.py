@@ -139,10 +139,15 @@ def _whitened(
 
 
 def _spectra(samples: NDArray[np.float32], starts: NDArray[np.int64], length: int) -> NDArray[np.complex64]:
-    """In-band spectra of windowed blocks [shape=(n, bins)], scaled so that their power adds up to the mean square."""
+    """In-band spectra of windowed blocks [shape=(n, bins)], scaled so that their power adds up to the mean square.
+
+    Bins that a short block does not have, being above its Nyquist frequency, are 0.
+    """
     window = _window(length)
     blocks = np.stack([samples[k : k + length] for k in starts])
-    return np.asarray(scipy.fft.rfft(blocks * window, axis=1)[:, _IN_BAND])
+    spectra = np.asarray(scipy.fft.rfft(blocks * window, axis=1)[:, _IN_BAND])
+    missing = _IN_BAND.stop - _IN_BAND.start - spectra.shape[1]
+    return np.pad(spectra, ((0, 0), (0, missing))) if missing else spectra
 
 
 @lru_cache(maxsize=8)

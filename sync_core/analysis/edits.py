@@ -78,10 +78,15 @@ def divide(pair: Pair, whole: Fit | None) -> list[Piece]:
     pieces = _divided(pair, Waveforms(pair), blocks, speed.slopes, _witnesses(whole))
     if whole:
         return pieces or [Piece(whole, 0, pair.dub.samples.size)]
-    coherent = [piece.fit.support for piece in pieces if piece.fit]
-    if coherent and max(coherent) > _MOSTLY:
+    if _covered(pieces) > _MOSTLY:
         return pieces
-    return _divided(pair, Envelopes(pair), blocks, (), []) or pieces
+    return max(pieces, _divided(pair, Envelopes(pair), blocks, (), []), key=_covered)
+
+
+def _covered(pieces: Sequence[Piece]) -> float:
+    """Share of the dub whose windows stand on the pieces' lines."""
+    whole = sum(piece.stop - piece.start for piece in pieces)
+    return sum(piece.fit.support * (piece.stop - piece.start) for piece in pieces if piece.fit) / max(whole, 1)
 
 
 def _divided(
@@ -107,7 +112,11 @@ def unexplained(dub: Features, whole: Fit | None, rows: int) -> NDArray[np.bool_
     if whole is None:
         return np.asarray(loud)
     explained = np.zeros(rows, bool)
-    half = np.median(np.diff(whole.window_seconds)) / 2 if len(whole.window_seconds) > 1 else np.inf
+    half = (
+        np.median(np.diff(whole.window_seconds)) / 2
+        if len(whole.window_seconds) > 1
+        else rows * BLOCK_SAMPLES / ANALYSIS_RATE_HZ
+    )
     for middle, score in zip(whole.window_seconds, whole.window_scores, strict=True):
         if score > ridge.CLEAR_SCORE:
             first, last = ((middle + side * half) * ANALYSIS_RATE_HZ / BLOCK_SAMPLES for side in (-1, 1))

@@ -13,7 +13,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from sync_core.analysis.correlation import WORKERS
+from sync_core.analysis.correlation import WORKERS, hop_energies
 from sync_core.analysis.methods.base import FULL_SCALE, Features
 
 _FFT_HOPS = 4096
@@ -103,7 +103,7 @@ def _master_chunks(values: NDArray[np.int8], span: int, step: int) -> tuple[NDAr
     for chunk in range(count):
         piece = padded[:, chunk * step : chunk * step + _FFT_HOPS].astype(np.float32) / np.float32(FULL_SCALE)
         spectra[:, :, chunk] = scipy.fft.rfft(piece, axis=1).T
-    power = np.square(padded.astype(np.float32)).sum(axis=0) / np.float32(FULL_SCALE**2)
+    power = hop_energies(padded) * np.float32(dims)
     total = np.concatenate([[0.0], np.cumsum(power, dtype=np.float64)])
     met = total[span : span + lags] - total[:lags]
     return spectra, np.sqrt(np.maximum(met, _LEAST_CONTENT * dims)).astype(np.float32)

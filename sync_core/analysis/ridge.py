@@ -141,12 +141,13 @@ def _refined(
 ) -> Ridge:
     """Straighten the rows along the model, then fit the windows' fractional peaks near it."""
     delay, slope = model
+    window_noise = spread(_windows(rows, seconds, window_rows)[0])
     for _ in range(_ROUNDS):
         whole = np.rint(delay + slope * seconds).astype(np.int64)
         straight = sign * _straightened(rows, whole)
         windows, middles = _windows(straight, seconds, window_rows)
         places, heights = _fine_peaks(windows)
-        scores = _scores(heights, spread(windows))
+        scores = _scores(heights, window_noise)
         delays = places + _windows(whole[:, None].astype(np.float64), seconds, window_rows)[0][:, 0] / _lengths(
             len(rows), window_rows
         )
@@ -154,12 +155,12 @@ def _refined(
         delay, slope = fitted[:2]
     total = straight.sum(axis=0)
     _, height = _fine_peaks(total[None])
-    noise = max(float(spread(total)), 1e-12)
+    noise = max(float(spread(rows.sum(axis=0))), 1e-12)
     return Ridge(sign, float(height[0]) / noise, *fitted, middles, scores)
 
 
 def _scores(heights: NDArray[np.float64], noise: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Heights in standard deviations; 0 for windows that the line has led out of the picture, which hold zeros."""
+    """Heights in standard deviations; 0 for windows without any noise, which hold nothing."""
     return np.where(noise > 0, heights / np.where(noise > 0, noise, 1.0), 0.0)
 
 

@@ -13,6 +13,9 @@ from sync_core.analysis import mel
 
 ANALYSIS_RATE_HZ: Final = 16_000
 
+_LOUDEST: Final = np.float32(1e3)
+"""60 dB over full scale; a sample beyond it is damage, and its square must not overflow."""
+
 
 @dataclass(frozen=True, slots=True)
 class Track:
@@ -78,9 +81,9 @@ class TrackBuilder:
     def _finite(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
         finite = np.isfinite(block)
         if finite.all():
-            return block
+            return np.clip(block, -_LOUDEST, _LOUDEST)
         self._non_finite_count += int(block.size - np.count_nonzero(finite))
-        return np.where(finite, block, np.float32(0.0))
+        return np.clip(np.where(finite, block, np.float32(0.0)), -_LOUDEST, _LOUDEST)
 
 
 class _Sink:

@@ -11,7 +11,6 @@ from typing import Any, Final
 
 import numpy as np
 import scipy.ndimage
-import scipy.signal
 from numpy.typing import NDArray
 
 from sync_core.analysis import mel
@@ -130,6 +129,8 @@ def _interpolated(values: NDArray[np.float32], factor: int) -> NDArray[np.float3
     """
     if factor == 1:
         return values
+    import scipy.signal  # takes half a second, which every start of a process would pay at the top of this file
+
     reach = _REACH_HOPS * factor
     taps = factor * scipy.signal.firwin(2 * reach + 1, _PASS / factor, window=("kaiser", _KAISER_BETA))
     finer = np.asarray(scipy.signal.upfirdn(taps, values, factor), np.float32)
