@@ -6,31 +6,30 @@ A run of all of them is written to docs/benchmarks.md.
 from __future__ import annotations
 
 import argparse
+from importlib import import_module
 
-from tests.bench import embedders, idle, long_pair, throughput
-from tests.bench.report import show, write_page
+from tests.bench.report import Section, show, write_page
 
-BENCHMARKS = {
-    "throughput": throughput.measure,
-    "long-pair": long_pair.measure,
-    "idle": idle.measure,
-    "embedders": embedders.measure,
-}
+NAMES = ("throughput", "long-pair", "idle", "embedders")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="|".join(BENCHMARKS), help="which to run; default: all")
-    arguments = parser.parse_args()
-    if unknown := set(arguments.names) - set(BENCHMARKS):
+    parser.add_argument("names", nargs="*", metavar="|".join(NAMES), help="which to run; default: all")
+    names = parser.parse_args().names or list(NAMES)
+    if unknown := set(names) - set(NAMES):
         parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
-    names = arguments.names or list(BENCHMARKS)
     sections = []
     for name in names:
-        sections.append(BENCHMARKS[name]())
+        sections.append(_measure(name))
         show(sections[-1])
-    if names == list(BENCHMARKS):
+    if names == list(NAMES):
         write_page(sections)
+
+
+def _measure(name: str) -> Section:
+    section: Section = import_module(f"tests.bench.{name.replace('-', '_')}").measure()
+    return section
 
 
 if __name__ == "__main__":
