@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from sync_core.analysis import boundaries, clusters, correlation, evidence, mel, path, plane, ridge, speeds
+from sync_core.analysis import boundaries, clusters, correlation, evidence, gaps, mel, path, plane, ridge, speeds
 from sync_core.analysis.anchors import Anchor
 from sync_core.analysis.coherence import BLOCK_SAMPLES
 from sync_core.analysis.fit import Fit
@@ -210,7 +210,11 @@ def _pieces(pair: Pair, witness: Witness, fits: Sequence[Fit]) -> list[Piece]:
 
 
 def _repeat(runs: Sequence[Run], fits: Sequence[Fit], gains: NDArray[np.float64]) -> Run | None:
-    """Find a short run whose stretch of the master is another run's already: music that repeats itself."""
+    """Find a short run that is an echo of a stronger one: music or a line that the programme plays again.
+
+    Its stretch of the master is the stronger run's already, or it goes back in the master while the dub goes on: edits
+    keep a programme's order.
+    """
     known = sorted((run for run in runs if run.line != GAP), key=lambda run: -_total(run, gains))
     for place, run in enumerate(known):
         voices = np.flatnonzero(gains[run.line, run.start : run.stop] > 0)
@@ -220,7 +224,9 @@ def _repeat(runs: Sequence[Run], fits: Sequence[Fit], gains: NDArray[np.float64]
         low, high = _master_span(heard, fits)
         for stronger in known[:place]:
             a, b = _master_span(stronger, fits)
-            if min(b, high) - max(a, low) > 0.5 * (high - low):
+            is_taken = min(b, high) - max(a, low) > 0.5 * (high - low)
+            is_out_of_order = (heard.start > stronger.start) != (low > a)
+            if is_taken or is_out_of_order:
                 return run
     return None
 
@@ -263,6 +269,7 @@ def _joined(pair: Pair, witness: Witness, stretches: Sequence[_Stretch]) -> list
         return []
     size = pair.dub.samples.size
     joins = [_join(witness, one, other) for one, other in itertools.pairwise(stretches)]
+    joins = [_around_silence(pair.dub.samples, end, start) for end, start in joins]
     starts = [_outer_start(witness, stretches[0]), *(start for _, start in joins)]
     stops = [*(end for end, _ in joins), _outer_stop(witness, stretches[-1], size)]
     out: list[Piece] = []
@@ -285,6 +292,16 @@ def _join(witness: Witness, one: _Stretch, other: _Stretch) -> tuple[int, int]:
     after[: max(one.last_clear - first, 0) // witness.step_samples] = 0.0
     end, start = boundaries.place_join(before, after, _SHORTEST_INSERT_SAMPLES // witness.step_samples)
     return first + end * witness.step_samples, first + start * witness.step_samples
+
+
+def _around_silence(samples: NDArray[np.float32], end: int, start: int) -> tuple[int, int]:
+    """Let an inserted silence begin and end where it does, and not where shared sound is clearly heard again."""
+    silence = gaps.silence_in(samples, end, start, reach=_JOIN_MARGIN_SAMPLES) if start > end else None
+    if silence is None:
+        return end, start
+    first, last = silence
+    near_end, near_start = abs(first - end) < _JOIN_MARGIN_SAMPLES, abs(last - start) < _JOIN_MARGIN_SAMPLES
+    return (first if near_end else end), (last if near_start else start)
 
 
 def _outer_start(witness: Witness, stretch: _Stretch) -> int:

@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 from sync_core.domain.result import SegmentKind
 
 _FRAME = 2048
+_STEP = 160
 _MOST_FRAMES = 400
 _SILENT_RMS = 1e-3
+_BLACK_RMS = 1e-5
 _PURE_SHARE = 0.9
 _PEAK_BINS = 4
 _MOSTLY = 0.6
@@ -34,6 +36,42 @@ def kind_of(samples: NDArray[np.float32]) -> SegmentKind:
     share = np.take_along_axis(power, near, axis=1).sum(axis=1) / np.maximum(power.sum(axis=1), 1e-20)
     steady = np.abs(top - np.median(top)) <= 1
     return SegmentKind.TONE if np.mean((share > _PURE_SHARE) & steady) > _MOSTLY else SegmentKind.OTHER
+
+
+def silence_in(samples: NDArray[np.float32], start: int, stop: int, *, reach: int) -> tuple[int, int] | None:
+    """Find the silence that most of a stretch consists of: digital black, or else what is under -60 dBFS.
+
+    Parameters
+    ----------
+    samples : [shape=(n,), float32]
+        Mono, 16 kHz.
+    start, stop
+        The stretch, samples.
+    reach
+        How far the silence may go on to either side of it, samples.
+
+    Returns
+    -------
+    first, last
+        In steps of 10 ms; None if there is no such silence.
+    """
+    low, high = max(start - reach, 0), min(stop + reach, samples.size)
+    steps = samples[low : low + (high - low) // _STEP * _STEP].reshape(-1, _STEP)
+    levels = np.sqrt(np.square(steps).mean(axis=1))
+    for limit in (_BLACK_RMS, _SILENT_RMS):
+        first, last = (low + edge * _STEP for edge in _longest_run(levels < limit))
+        if min(last, stop) - max(first, start) > _MOSTLY * (stop - start):
+            return first, last
+    return None
+
+
+def _longest_run(marked: NDArray[np.bool_]) -> tuple[int, int]:
+    """Start and stop of the longest run of marks; empty if there is none."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], marked, [False]]).astype(np.int8)))
+    if not edges.size:
+        return 0, 0
+    longest = int(np.argmax(edges[1::2] - edges[::2]))
+    return int(edges[2 * longest]), int(edges[2 * longest + 1])
 
 
 def _frames(samples: NDArray[np.float32]) -> NDArray[np.float32]:
