@@ -12,7 +12,7 @@ from sync_core.jobs.ports.batch_store import item_stream
 from sync_core.reports.results_csv import stream_results_csv
 from sync_core.reports.results_document import stream_results_document
 
-_PAGE = 100  # items between two breaths for other requests
+_PAGE = 25  # items between two breaths for other requests; at 100, status is late by 10 ms more
 
 
 async def json_document(services: ApiServices, batch_id: str, *, download: bool = False) -> StreamingResponse:
