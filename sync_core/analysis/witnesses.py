@@ -85,11 +85,14 @@ class Envelopes:
     least_score: ClassVar[float] = 12.0
 
     _LEAST_PEAK: ClassVar[float] = 7.0
+    _HIGHEST_RIVAL: ClassVar[float] = 0.8
+    """Envelopes of unlike sounds with the same beat fit at many lags about as well."""
     _DOUBT: ClassVar[float] = 0.25
 
     def confirm(self, block: Sequence[BlockPeak], slopes: Sequence[float]) -> list[Anchor]:
-        best = max(block, key=lambda peak: peak.score)
-        if best.score < self._LEAST_PEAK:
+        best, *rivals = sorted(block, key=lambda peak: -peak.score)
+        is_ambiguous = bool(rivals) and rivals[0].score > self._HIGHEST_RIVAL * best.score
+        if best.score < self._LEAST_PEAK or is_ambiguous:
             return []
         seen = []
         for slope in slopes or _named_near(best.stretch):
