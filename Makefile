@@ -6,7 +6,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --con
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run run-aws test check lint lint-aws format bench bench-peers openapi test-tools constraints clean build-ApiFunction build-SweeperFunction
+.PHONY: help install run run-aws test check lint lint-aws format bench bench-accuracy bench-peers openapi test-tools constraints clean build-ApiFunction build-SweeperFunction
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ bench: $(VENV)/.dev test-tools ## Measure speed and memory; writes docs/benchmar
 
 openapi: $(VENV)/.dev ## Write docs/openapi.json anew from the routes
 	@$(BIN)/python infra/openapi.py >docs/openapi.json
+
+bench-accuracy: $(VENV)/.dev test-tools ## Measure accuracy on a generated corpus; writes docs/accuracy.md
+	@$(BIN)/python -m tests.accuracy.run $(or $(ARGS),--recordings b --seed 5)
 
 bench-peers: $(VENV)/.dev test-tools ## Compare with other programs; ARGS=--speed takes times; writes docs/peers.md
 	@$(BIN)/python -m tests.peers $(ARGS)

@@ -24,6 +24,8 @@ AGREE_SECONDS = 0.060
 """A method found the answer when one of its lags is this near."""
 
 _FINEST_SECONDS = 1e-6
+_LEAST_PRECISION_SECONDS = 1e-5
+"""A sixth of a sample; what decoders and resamplers do to time is not known any better."""
 _ERRORS = 3.0
 _LONGEST_UNTOLD_SECONDS = 3.0
 _SHORTEST_GAP_SECONDS = 0.1
@@ -209,7 +211,7 @@ def precision(fit: Fit, dub: Track) -> float:
     """Half-width of the interval that the offset (at dub time 0) is in, seconds."""
     known = rates.snapped(fit.line.slope, 0.0) in (1.0, *(rate.ratio for rate in rates.NAMED))
     away = 0.0 if known else (fit.middle_seconds + dub.start_seconds) * fit.slope_error
-    return max(round(_ERRORS * float((fit.offset_error**2 + away**2) ** 0.5), 7), _FINEST_SECONDS)
+    return max(round(_ERRORS * float((fit.offset_error**2 + away**2) ** 0.5), 7), _LEAST_PRECISION_SECONDS)
 
 
 def _method_results(

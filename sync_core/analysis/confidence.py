@@ -1,7 +1,8 @@
 """How probable it is that an offset is right, from what was measured.
 
-A logistic model with three inputs, none of which depends on how long the files are. Its coefficients are fitted on
-generated pairs by `python -m tests.accuracy.refit`, which prints them in the form in which they stand here.
+A logistic model with three inputs, none of which depends on how long the files are. Its coefficients were set by hand
+on generated pairs: nearly all of these are told apart without doubt, so that a fit alone leaves the middle open.
+`python -m tests.accuracy.refit` fits them on more pairs, and prints them in the form in which they stand here.
 """
 
 from __future__ import annotations
