@@ -61,7 +61,7 @@ class LiveService:
         app = create_app(lambda: open_services(self._settings))
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=2))
         serving = asyncio.create_task(server.serve(sockets=[self._socket]))
-        while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
+        while not server.started:
             await asyncio.sleep(0.005)
         self.backend = open_backend(self.folder)
         worker = build_worker(

@@ -42,7 +42,7 @@ class ScriptedAnalyzer:
         on_progress(Progress(AnalysisStage.COMPARING, 0.4))
         if "missing" in request.dub_file:
             raise MediaNotFound(f"{request.dub_file} does not exist.")
-        while "held" in request.dub_file and not self.released.is_set():  # noqa: ASYNC110 - another thread sets it
+        while "held" in request.dub_file and not self.released.is_set():
             await asyncio.sleep(0.02)
         return no_match(request) if "unrelated" in request.dub_file else match(request)
 
