@@ -64,7 +64,7 @@ def write_page(sections: Sequence[Section]) -> None:
     head = [
         "# Benchmarks",
         "",
-        'Written by `make bench`; choose parts with `make bench ARGS="throughput long-pair idle"`.',
+        'Written by `make bench`; some of them alone: `make bench ARGS="throughput idle"`, which writes nothing.',
         "",
         f"- date: {datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         f"- machine: {_machine()}",
