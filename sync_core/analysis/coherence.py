@@ -24,6 +24,7 @@ import scipy.fft
 from numpy.typing import NDArray
 
 from sync_core.analysis.line import Line
+from sync_core.analysis.parallel import on_two_cores
 from sync_core.analysis.track import ANALYSIS_RATE_HZ
 
 BLOCK_SAMPLES = 4096
@@ -104,7 +105,8 @@ def correlogram(
     heard = np.zeros(count, np.float32)
     centres = np.zeros(count)
     rows_per_batch = max(_BATCH_BLOCKS // blocks_per_row, 1)
-    for row in range(0, count, rows_per_batch):
+
+    def one_batch(row: int) -> int:
         batch = starts[row * blocks_per_row : (row + rows_per_batch) * blocks_per_row]
         spectra, loud = _whitened(master, dub, batch, line)
         edges = np.arange(0, len(batch), blocks_per_row)
@@ -114,7 +116,10 @@ def correlogram(
         lengths = np.diff(np.append(edges, len(batch)))
         middles = np.add.reduceat(batch, edges) / lengths + BLOCK_SAMPLES / 2
         centres[done] = middles / ANALYSIS_RATE_HZ
-        on_block(len(batch))
+        return len(batch)
+
+    for blocks in on_two_cores(one_batch, range(0, count, rows_per_batch)):
+        on_block(blocks)
     return Correlogram(rows, centres, heard)
 
 
@@ -136,6 +141,14 @@ def _whitened(
         bins = np.arange(_BINS, dtype=np.float32)[_IN_BAND]
         product *= np.exp(np.complex64(2j * np.pi / BLOCK_SAMPLES) * bins * residual[:, None])
     return product, loud
+
+
+def _reciprocal_size(values: NDArray[np.complex64]) -> NDArray[np.float32]:
+    """Return 1 / |value|, which numpy's own absolute value takes four times as long for."""
+    power = np.square(values.real)
+    power += np.square(values.imag)
+    power += np.float32(1e-37)
+    return np.asarray(np.float32(1.0) / np.sqrt(power))
 
 
 def _spectra(samples: NDArray[np.float32], starts: NDArray[np.int64], length: int) -> NDArray[np.complex64]:

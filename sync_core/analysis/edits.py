@@ -75,6 +75,8 @@ def divide(pair: Pair, whole: Fit | None) -> list[Piece]:
     if speed is None or open_rows.mean() > _MOSTLY:
         speed = _speed(pair, open_rows)
     blocks = _by_block(search(pair, open_rows, speed))
+    if whole and not blocks:  # what is open is too short to be looked for
+        return [Piece(whole, 0, pair.dub.samples.size)]
     pieces = _divided(pair, Waveforms(pair), blocks, speed.slopes, _witnesses(whole))
     if whole:
         return pieces or [Piece(whole, 0, pair.dub.samples.size)]
