@@ -100,7 +100,7 @@ async def test_every_item_ends_once(seed: int) -> None:
         batch = await watch_to_the_end(home, batch_id, crew, random)
     finally:
         await crew.dismiss()
-    assert crew.deaths >= 5
+    assert crew.deaths, "no worker died: a busy machine may see few deaths, but some"
     assert set(storm.spoilt) == {"conflict", "failed", "lost", "partial", "throttled"}
     await assert_all_ended_once(home, batch)
     await home.close()
