@@ -6,9 +6,11 @@ A run of all of them is written to docs/benchmarks.md.
 from __future__ import annotations
 
 import argparse
+import os
+from dataclasses import replace
 from importlib import import_module
 
-from tests.bench.report import Section, show, write_page
+from tests.bench.report import Figure, Section, show, write_page
 
 NAMES = ("throughput", "long-pair", "idle", "embedders")
 
@@ -28,8 +30,11 @@ def main() -> None:
 
 
 def _measure(name: str) -> Section:
+    """Run a benchmark; how busy the machine was with other work meanwhile belongs to its figures."""
+    before = os.getloadavg()[0]
     section: Section = import_module(f"tests.bench.{name.replace('-', '_')}").measure()
-    return section
+    load = Figure("load average of the machine", f"{before:.1f} before, {os.getloadavg()[0]:.1f} after")
+    return replace(section, figures=(*section.figures, load))
 
 
 if __name__ == "__main__":

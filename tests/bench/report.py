@@ -68,7 +68,6 @@ def write_page(sections: Sequence[Section]) -> None:
         "",
         f"- date: {datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         f"- machine: {_machine()}",
-        f"- load average before: {_load_before}",
     ]
     PAGE.parent.mkdir(exist_ok=True)
     PAGE.write_text("\n".join([*head, *(line for section in sections for line in _lines(section)), ""]))
@@ -107,6 +106,3 @@ def _read(path: str) -> str:
         return Path(path).read_text()
     except OSError:
         return ""
-
-
-_load_before = ", ".join(f"{load:.2f}" for load in os.getloadavg())
