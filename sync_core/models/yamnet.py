@@ -24,7 +24,7 @@ PATCH_CENTRE: Final = 8_709
 near end five times."""
 
 _CHUNK_SECONDS: Final = 60
-_CPU_BATCH, _GPU_BATCH = 32, 1_024
+_CPU_BATCH, _GPU_BATCH = 16, 1_024
 _CPU_PATCH_HOP, _GPU_PATCH_HOP = 10, 2
 
 
