@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 from tests.template.resources import Stack, listed, text_of
+
+ADAPTERS = Path(__file__).parents[2] / "sync_core" / "backends" / "aws"
 
 
 def test_no_statement_allows_a_wildcard_action_or_every_resource(stack: Stack):
@@ -12,6 +17,21 @@ def test_no_statement_allows_a_wildcard_action_or_every_resource(stack: Stack):
         actions, resources = listed(statement["Action"]), listed(statement["Resource"])
         assert not [action for action in actions if "*" in action], (role, actions)
         assert "*" not in resources, (role, actions)
+
+
+def test_every_action_is_one_action(stack: Stack):
+    """A wrong indentation in YAML makes one text of two lines, which IAM takes and which allows nothing."""
+    actions = [action for _, statement in stack.statements() for action in listed(statement["Action"])]
+    assert [action for action in actions if not re.fullmatch(r"[a-z0-9-]+:[A-Za-z]+", action)] == []
+
+
+def test_workers_may_send_every_request_that_the_adapters_make_of_the_table(stack: Stack):
+    allowed = {action for role, of in stack.statements() if role == "WorkerRole" for action in listed(of["Action"])}
+    sources = "".join(path.read_text() for path in ADAPTERS.glob("*.py"))
+    sent = set(re.findall(r'"((?:get|put|update|delete)_item|query)"|\.(describe_table|batch_get_item)\b', sources))
+    names = {"".join(word.title() for word in (quoted or called).split("_")) for quoted, called in sent}
+    assert names >= {"BatchGetItem", "DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem"}
+    assert {f"dynamodb:{name}" for name in names} <= allowed
 
 
 def test_statements_name_resources_of_this_stack(stack: Stack):
