@@ -6,6 +6,7 @@ may be meant: an even number of samples has its centre between two.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -108,6 +109,58 @@ class Embedder(Protocol):
         ...
 
 
+class PieceEmbedder(Protocol):
+    """A model that runs on equal pieces of sound, several at once; of one recording, or of many.
+
+    Attributes
+    ----------
+    chunk_hops
+        Hops of a piece that are kept, at the most.
+    pieces_at_once
+        As many as the device takes, as far as that is known yet.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def geometry(self) -> Geometry: ...
+
+    @property
+    def dims(self) -> int: ...
+
+    @property
+    def device(self) -> str: ...
+
+    @property
+    def precision(self) -> str: ...
+
+    @property
+    def chunk_hops(self) -> int: ...
+
+    @property
+    def pieces_at_once(self) -> int: ...
+
+    def embed_pieces(self, pieces: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Embed pieces.
+
+        Parameters
+        ----------
+        pieces : [shape=(n, samples), float32]
+            Mono, 16 kHz, finite.
+
+        Returns
+        -------
+        embeddings : [shape=(n, geometry.hops(samples), dims), float32]
+
+        Raises
+        ------
+        DeviceFull, DeviceBroken
+            If not even one piece fits into the device's memory; if the device failed for good.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Chunk:
     """A piece of a recording: the samples to look at, and which of its hops to keep and where they go."""
@@ -133,3 +186,23 @@ def chunks(samples: int, geometry: Geometry, *, chunk_hops: int) -> Iterator[Chu
         first, last = max(start - geometry.margin_hops, 0), min(stop + geometry.margin_hops, hops)
         end = (last - 1) * geometry.hop_samples + geometry.window_samples
         yield Chunk(slice(first * geometry.hop_samples, end), slice(start - first, stop - first), slice(start, stop))
+
+
+def embed_in_pieces(model: PieceEmbedder, samples: NDArray[np.float32], on_progress: OnProgress) -> NDArray[np.float32]:
+    """Embed a recording piece by piece, as `Embedder.embed` says."""
+    hops = model.geometry.hops(samples.size)
+    out = np.zeros((hops, model.dims), np.float32)
+    for batch in _batches(model, samples.size):
+        pieces = np.stack([np.asarray(samples[chunk.samples], np.float32) for chunk in batch])
+        for chunk, rows in zip(batch, model.embed_pieces(pieces), strict=True):
+            out[chunk.hops] = rows[chunk.keep]
+        on_progress(batch[-1].hops.stop / hops)
+    return out
+
+
+def _batches(model: PieceEmbedder, samples: int) -> Iterator[list[Chunk]]:
+    """Chunks of equal length, as many as the device takes at once."""
+    pieces = chunks(samples, model.geometry, chunk_hops=model.chunk_hops)
+    for _, alike in itertools.groupby(pieces, lambda chunk: chunk.samples.stop - chunk.samples.start):
+        while batch := list(itertools.islice(alike, model.pieces_at_once)):
+            yield batch

@@ -5,7 +5,8 @@ Only this module and those that define networks import torch; none of them is im
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import torch
@@ -19,6 +20,25 @@ PRECISIONS: Final = {"float32": torch.float32, "float16": torch.float16, "bfloat
 def default_precision(device: str) -> str:
     """Half precision on a GPU, single on a CPU."""
     return "float32" if device == "cpu" else "float16"
+
+
+@contextmanager
+def device_errors(device: str | torch.device, what: str) -> Iterator[None]:
+    """Turn torch's errors on a device into ours; `what` is what had to fit into its memory.
+
+    Raises
+    ------
+    DeviceFull
+        If the device's memory is full.
+    DeviceBroken
+        If the device failed in a way that it does not recover from within this process.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise DeviceFull(f"{device} has no memory left for {what}: {first_line(error)}") from error
+    except torch.AcceleratorError as error:
+        raise DeviceBroken(f"{device} failed and must be opened anew: {first_line(error)}") from error
 
 
 class BatchRunner:
@@ -58,17 +78,16 @@ class BatchRunner:
         while start < len(pieces):
             part = pieces[start : start + self.batch]
             try:
-                done.append(self._forward(part.to(self._device, non_blocking=True)).float().cpu())
+                with device_errors(self._device, "one piece"):
+                    done.append(self._forward(part.to(self._device, non_blocking=True)).float().cpu())
                 start += len(part)
-            except torch.OutOfMemoryError as error:
-                self._shrink(len(part), error)
-            except torch.AcceleratorError as error:
-                raise DeviceBroken(f"{self._device} failed and must be opened anew: {first_line(error)}") from error
+            except DeviceFull:
+                if len(part) <= 1:
+                    raise
+                self._shrink(len(part))
         return torch.cat(done)
 
-    def _shrink(self, tried: int, error: Exception) -> None:
-        if tried <= 1:
-            raise DeviceFull(f"{self._device} has no memory left for one piece: {first_line(error)}") from error
+    def _shrink(self, tried: int) -> None:
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
         self.batch = max(tried // 2, 1)

@@ -10,10 +10,8 @@ Pasad, Chou and Livescu, Layer-wise analysis of a self-supervised speech represe
 
 from __future__ import annotations
 
-import itertools
 import json
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,9 +23,9 @@ from safetensors import SafetensorError
 from torch import Tensor
 from transformers import PretrainedConfig, PreTrainedModel
 
-from sync_core.models.embedder import Chunk, Geometry, OnProgress, chunks, ignore
+from sync_core.models.embedder import Geometry, OnProgress, embed_in_pieces, ignore
 from sync_core.models.errors import ModelUnusable
-from sync_core.models.torch_runtime import PRECISIONS, BatchRunner, default_precision, first_line
+from sync_core.models.torch_runtime import PRECISIONS, BatchRunner, default_precision, device_errors, first_line
 
 ARCHITECTURES: Final = {
     "wav2vec2": transformers.Wav2Vec2Model,
@@ -68,6 +66,7 @@ class Wav2Vec2Embedder:
     """
 
     name = "wav2vec2"
+    chunk_hops = CHUNK_HOPS
 
     def __init__(
         self,
@@ -82,7 +81,8 @@ class Wav2Vec2Embedder:
         self.geometry = _geometry(encoder.config)
         self.dims: int = encoder.config.hidden_size
         self._normalise = normalise
-        self._encoder = encoder.to(device, PRECISIONS[self.precision]).eval()
+        with device_errors(device, "the model"):
+            self._encoder = encoder.to(device, PRECISIONS[self.precision]).eval()
         self._runner = BatchRunner(self._forward, device, largest_batch=_CPU_BATCH if device == "cpu" else _GPU_BATCH)
 
     @classmethod
@@ -111,23 +111,17 @@ class Wav2Vec2Embedder:
         encoder = _load(folder, hidden_layer)
         return cls(encoder, normalise=_was_normalised(folder), device=device, precision=precision)
 
+    @property
+    def pieces_at_once(self) -> int:
+        return self._runner.batch
+
     def embed(self, samples: NDArray[np.float32], *, on_progress: OnProgress = ignore) -> NDArray[np.float32]:
         """Embed a recording; see `Embedder.embed`. Row k covers `samples[320 k : 320 k + 400]` at the least."""
-        hops = self.geometry.hops(samples.size)
-        out = np.zeros((hops, self.dims), np.float32)
-        for batch in self._batches(samples.size):
-            pieces = np.stack([np.asarray(samples[chunk.samples], np.float32) for chunk in batch])
-            for chunk, rows in zip(batch, self._runner.run(torch.from_numpy(pieces)), strict=True):
-                out[chunk.hops] = rows[chunk.keep].numpy()
-            on_progress(batch[-1].hops.stop / hops)
-        return out
+        return embed_in_pieces(self, samples, on_progress)
 
-    def _batches(self, samples: int) -> Iterator[list[Chunk]]:
-        """Chunks of equal length, as many as the device takes at once."""
-        pieces = chunks(samples, self.geometry, chunk_hops=CHUNK_HOPS)
-        for _, alike in itertools.groupby(pieces, lambda chunk: chunk.samples.stop - chunk.samples.start):
-            while batch := list(itertools.islice(alike, self._runner.batch)):
-                yield batch
+    def embed_pieces(self, pieces: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Embed equal pieces; see `PieceEmbedder.embed_pieces`."""
+        return self._runner.run(torch.from_numpy(pieces)).numpy()
 
     def _forward(self, pieces: Tensor) -> Tensor:
         if self._normalise:

@@ -12,9 +12,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from sync_core.models.embedder import Geometry, OnProgress, chunks, ignore
+from sync_core.models.embedder import Geometry, OnProgress, embed_in_pieces, ignore
 from sync_core.models.errors import ModelUnusable
-from sync_core.models.torch_runtime import PRECISIONS, BatchRunner, default_precision
+from sync_core.models.torch_runtime import PRECISIONS, BatchRunner, default_precision, device_errors
 from sync_core.models.yamnet_net import HOP_SAMPLES, PATCH_HOPS, WINDOW_SAMPLES, LogMel, YamNet
 
 WEIGHTS_NAME: Final = "model.safetensors"
@@ -46,6 +46,8 @@ class YamnetEmbedder:
     """
 
     name = "yamnet"
+    pieces_at_once = 1
+    """A piece is cut into more patches than the device takes at once."""
 
     def __init__(
         self, net: YamNet, *, device: str = "cpu", precision: str | None = None, patch_hop: int | None = None
@@ -60,8 +62,9 @@ class YamnetEmbedder:
             first_centre=PATCH_CENTRE,
             margin_hops=0,
         )
-        self._log_mel = LogMel().to(device)
-        self._net = net.to(device, PRECISIONS[self.precision])
+        with device_errors(device, "the model"):
+            self._log_mel = LogMel().to(device)
+            self._net = net.to(device, PRECISIONS[self.precision])
         self._runner = BatchRunner(self._net, device, largest_batch=_CPU_BATCH if device == "cpu" else _GPU_BATCH)
 
     @classmethod
@@ -75,24 +78,24 @@ class YamnetEmbedder:
         """
         return cls(YamNet.from_tensors(read_tensors(folder / WEIGHTS_NAME)), device=device, precision=precision)
 
+    @property
+    def chunk_hops(self) -> int:
+        return max(int(_CHUNK_SECONDS / self.geometry.hop_seconds), 1)
+
     def embed(self, samples: NDArray[np.float32], *, on_progress: OnProgress = ignore) -> NDArray[np.float32]:
         """Embed a recording; see `Embedder.embed`. Row k covers a patch from sample `hop_samples * k` on."""
-        hops = self.geometry.hops(samples.size)
-        out = np.zeros((hops, self.dims), np.float32)
-        for piece in chunks(samples.size, self.geometry, chunk_hops=self._chunk_hops):
-            patches = self._patches(torch.from_numpy(np.array(samples[piece.samples], np.float32)))
-            out[piece.hops] = self._runner.run(patches).numpy()
-            on_progress(piece.hops.stop / hops)
-        return out
+        return embed_in_pieces(self, samples, on_progress)
 
-    @property
-    def _chunk_hops(self) -> int:
-        return max(int(_CHUNK_SECONDS / self.geometry.hop_seconds), 1)
+    def embed_pieces(self, pieces: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Embed equal pieces; see `PieceEmbedder.embed_pieces`."""
+        patches = torch.cat([self._patches(torch.from_numpy(piece)) for piece in pieces])
+        return self._runner.run(patches).numpy().reshape(len(pieces), -1, self.dims)
 
     @torch.inference_mode()
     def _patches(self, samples: Tensor) -> Tensor:
         """Overlapping views of the log-mel energies [shape=(n, PATCH_HOPS, BANDS)]."""
-        log_mel = self._log_mel(samples.to(self.device)).to(PRECISIONS[self.precision])
+        with device_errors(self.device, "one piece"):
+            log_mel = self._log_mel(samples.to(self.device)).to(PRECISIONS[self.precision])
         views: Tensor = log_mel.unfold(0, PATCH_HOPS, self._patch_hop).transpose(1, 2)
         return views
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sync_core.models.errors import DeviceBroken, DeviceFull
-from sync_core.models.torch_runtime import BatchRunner
+from sync_core.models.torch_runtime import BatchRunner, device_errors
 
 PIECES = torch.arange(50.0)[:, None]
 
@@ -57,3 +57,11 @@ def test_a_broken_device_is_not_used_again():
         BatchRunner(fail, "cpu", largest_batch=4).run(PIECES)
     assert raised.value.retryable
     assert not raised.value.blames_item
+
+
+def test_a_device_too_full_for_the_model_itself_is_full():
+    with (
+        pytest.raises(DeviceFull, match="cuda:0 has no memory left for the model"),
+        device_errors("cuda:0", "the model"),
+    ):
+        raise torch.OutOfMemoryError("CUDA out of memory.")

@@ -15,7 +15,6 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
-from sync_core.models import wav2vec2
 from sync_core.models.errors import ModelUnusable
 from sync_core.models.wav2vec2 import Wav2Vec2Embedder
 from tests.analysis.signals import programme
@@ -108,7 +107,7 @@ def test_chunks_differ_little_from_the_whole(tmp_path, monkeypatch, front_end, s
     large = {"do_stable_layer_norm": True, "conv_bias": True} if front_end == "layer" else {}
     embedder = Wav2Vec2Embedder.open(write_checkpoint(tmp_path, feat_extract_norm=front_end, **large))
     whole = embedder.embed(SOUND)
-    monkeypatch.setattr(wav2vec2, "CHUNK_HOPS", 200)
+    monkeypatch.setattr(embedder, "chunk_hops", 200)
     chunked = embedder.embed(SOUND)
     assert 0 < np.abs(chunked - whole).mean() < stray_at_most * np.abs(whole - whole.mean(axis=0)).mean()
     alike = [np.corrcoef(one, other)[0, 1] for one, other in zip(chunked.T, whole.T, strict=True)]
@@ -116,7 +115,7 @@ def test_chunks_differ_little_from_the_whole(tmp_path, monkeypatch, front_end, s
 
 
 def test_progress_is_told_and_raising_stops(embedder, monkeypatch):
-    monkeypatch.setattr(wav2vec2, "CHUNK_HOPS", 100)
+    monkeypatch.setattr(embedder, "chunk_hops", 100)
     seen: list[float] = []
     embedder.embed(SOUND, on_progress=seen.append)
     assert seen == sorted(seen)
