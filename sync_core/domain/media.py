@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from sync_core.domain.errors import InputError, PathNotAllowed
@@ -17,7 +17,11 @@ class MediaScheme(StrEnum):
     HTTPS = "https"
 
 
-_SELECTOR = re.compile(r"#a:(?P<stream>\d{1,3})(?:,ch:(?P<channel>\d{1,3}))?$|#ch:(?P<only_channel>\d{1,3})$")
+_SELECTOR = re.compile(
+    r"(?:v:(?P<version>[!-+\--~]{1,1024}),|e:(?P<etag>[!-+\--~]{1,200}),)?"
+    r"(?:a:(?P<stream>\d{1,3}),)?(?:ch:(?P<channel>\d{1,3}),)?"
+)
+"""What may stand behind the last `#`, with a comma put at its end."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SCHEME = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]*://")
 
@@ -33,22 +37,31 @@ class MediaRef:
     """A file to read: where it is, and which audio in it.
 
     `stream` counts audio streams from 0 (None: the first that is not commentary). `channel` counts channels from 0
-    (None: downmix).
+    (None: downmix). An object in S3 may be pinned to its `version`, or to its `etag` (without quotes) where the bucket
+    keeps no versions.
     """
 
     scheme: MediaScheme
     location: str
     stream: int | None = None
     channel: int | None = None
+    version: str | None = None
+    etag: str | None = None
+
+    @property
+    def is_pinned(self) -> bool:
+        return self.version is not None or self.etag is not None
 
     def __str__(self) -> str:
-        parts = [f"a:{self.stream}"] if self.stream is not None else []
-        parts += [f"ch:{self.channel}"] if self.channel is not None else []
+        named = {"v": self.version, "e": self.etag, "a": self.stream, "ch": self.channel}
+        parts = [f"{name}:{value}" for name, value in named.items() if value is not None]
         return self.location + ("#" + ",".join(parts) if parts else "")
 
 
 def parse_media_ref(text: str) -> MediaRef:
     """Read `path`, `s3://bucket/key` or `https://...`, with an optional `#a:1`, `#ch:0` or `#a:1,ch:0` behind it.
+
+    An object in S3 may be pinned there too: `#v:<version id>` or `#e:<etag>`, before the others.
 
     Raises
     ------
@@ -59,16 +72,38 @@ def parse_media_ref(text: str) -> MediaRef:
     --------
     >>> parse_media_ref("/mnt/data/dub.mov#a:1").stream
     1
+    >>> parse_media_ref("s3://studio/dub.mov#v:3sL4kq,a:1").version
+    '3sL4kq'
     """
     if not text.strip():
         raise InvalidMediaReference("the path is missing")
     if _CONTROL.search(text):
         raise InvalidMediaReference("the path holds control characters")
-    selector = _SELECTOR.search(text)
-    location = text[: selector.start()] if selector else text
-    stream = selector and selector["stream"]
-    channel = selector and (selector["channel"] or selector["only_channel"])
-    return MediaRef(_scheme(location), location, int(stream) if stream else None, int(channel) if channel else None)
+    location, selected = _without_selector(text)
+    stream, channel = selected.get("stream"), selected.get("channel")
+    return MediaRef(
+        _scheme(location),
+        location,
+        int(stream) if stream else None,
+        int(channel) if channel else None,
+        selected.get("version"),
+        selected.get("etag"),
+    )
+
+
+def _without_selector(text: str) -> tuple[str, Mapping[str, str | None]]:
+    """Split off what the last `#` selects; elsewhere than in S3, what would pin a version is part of the name."""
+    location, _, tail = text.rpartition("#")
+    selector = _SELECTOR.fullmatch(f"{tail},") if location and tail else None
+    if selector is None:
+        return text, {}
+    selected = selector.groupdict()
+    pins = selected["version"] or selected["etag"]
+    return (text, {}) if pins and not _is_in_s3(location) else (location, selected)
+
+
+def _is_in_s3(location: str) -> bool:
+    return location[: len("s3://")].lower() == "s3://"
 
 
 def _scheme(location: str) -> MediaScheme:
@@ -121,7 +156,7 @@ class MediaPolicy:
             If the path is lexically outside the roots, the bucket not allowed, or https off.
         """
         if ref.scheme is MediaScheme.FILE:
-            return MediaRef(ref.scheme, self._local(ref.location), ref.stream, ref.channel)
+            return replace(ref, location=self._local(ref.location))
         if ref.scheme is MediaScheme.S3 and (bucket := bucket_and_key(ref.location)[0]) not in self.allowed_buckets:
             raise PathNotAllowed(f"bucket {bucket} is not among the buckets that this service may read")
         if ref.scheme is MediaScheme.HTTPS and not self.https_enabled:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import socket
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from sync_core.domain.errors import InputError
+from sync_core.domain.internet import is_global_unicast
 
 _MAX_CHARACTERS = 2048
 _RESOLVE_SECONDS = 2.0
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # how IPv6-only networks reach IPv4
 
 
 class InvalidWebhook(InputError):
@@ -43,7 +42,7 @@ class WebhookAddresses:
         if self.allow_private:
             return url
         for address in await _addresses(host, port):
-            if not _is_global(address):
+            if not is_global_unicast(address):
                 raise InvalidWebhook(
                     f"The webhook address {url} leads to {address}, which is not on the public internet. "
                     "Set SYNC_WEBHOOK_ALLOW_PRIVATE=true to allow receivers on the own network."
@@ -81,19 +80,3 @@ async def _addresses(host: str, port: int) -> list[str]:
     except (OSError, TimeoutError, UnicodeError):
         return []
     return [str(entry[4][0]).partition("%")[0] for entry in found]
-
-
-def _is_global(text: str) -> bool:
-    """Tell whether an address is on the public internet; one that embeds an IPv4 address is as public as that."""
-    address = ipaddress.ip_address(text)
-    if isinstance(address, ipaddress.IPv6Address):
-        embedded = address.ipv4_mapped or address.sixtofour or _translated(address)
-        if embedded is not None:
-            return _is_global(str(embedded))
-        if address.is_reserved or address.is_site_local:
-            return False
-    return address.is_global and not address.is_multicast
-
-
-def _translated(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
-    return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF) if address in _NAT64 else None

@@ -29,6 +29,27 @@ def test_a_reference_reads_back_as_it_was_written(path: str, stream: int | None,
     assert parse_media_ref(str(ref)) == ref
 
 
+opaque = st.none() | st.text(
+    st.characters(min_codepoint=0x21, max_codepoint=0x7E, blacklist_characters=",#"), min_size=1
+)
+
+
+@given(paths.filter(lambda path: path.strip("/")), numbers, numbers, opaque, opaque)
+def test_an_object_stays_pinned_in_writing(
+    path: str, stream: int | None, channel: int | None, version: str | None, etag: str | None
+) -> None:
+    etag = None if version else etag
+    ref = MediaRef(MediaScheme.S3, "s3://bucket/" + path, stream, channel, version, etag)
+    assert parse_media_ref(str(ref)) == ref
+    assert ref.is_pinned == bool(version or etag)
+
+
+@pytest.mark.parametrize("text", ["/m/a.mov#v:1", "https://host/a.mov#e:1", "a.mov#v:1,a:1"])
+def test_only_objects_in_s3_have_versions(text: str) -> None:
+    ref = parse_media_ref(text)
+    assert (ref.location, ref.is_pinned) == (text, False)
+
+
 @given(st.text())
 def test_any_text_is_a_reference_or_refused(text: str) -> None:
     try:
@@ -55,6 +76,9 @@ def test_what_is_no_reference(text: str) -> None:
         ("/m/take #2.wav", "/m/take #2.wav", None, None),
         ("/m/a#a:1.wav", "/m/a#a:1.wav", None, None),
         ("s3://bucket/key#a:2", "s3://bucket/key", 2, None),
+        ("s3://bucket/key#v:3/L4kq+J=,a:2", "s3://bucket/key", 2, None),
+        ("s3://bucket/key #2#e:ab-12,ch:1", "s3://bucket/key #2", None, 1),
+        ("s3://bucket/key#a:2,v:1", "s3://bucket/key#a:2,v:1", None, None),
         ("file:a.wav", "file:a.wav", None, None),
     ],
 )
