@@ -22,13 +22,15 @@ run-aws: $(VENV)/.run-aws ## The same on DynamoDB, SQS and S3, in an emulator on
 test: $(VENV)/.dev test-tools ## Run the tests
 	@$(BIN)/python -m pytest -n 2 $(ARGS)
 
-check: lint test ## Format, lint, types, import contracts, tests
+check: lint lint-aws test ## Format, lint, types, import contracts, containers, template.yaml, tests
 
-lint: $(VENV)/.dev ## Format, lint, types, import contracts
+lint: $(VENV)/.dev ## Format, lint, types, import contracts, containers
 	@$(BIN)/ruff format --check
 	@$(BIN)/ruff check
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/hadolint infra/api.Dockerfile infra/worker.Dockerfile
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec infra/compose.yaml
 
 lint-aws: $(VENV)-aws/.done ## Check template.yaml with sam, cfn-lint and checkov
 	@SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=eu-central-1 $(VENV)-aws/bin/sam validate --lint --template template.yaml

@@ -5,6 +5,7 @@ Workers sweep as well; this one also heals batches while no worker runs, whose l
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import logging
 from collections.abc import Mapping
@@ -68,6 +69,7 @@ async def sweep(backend: Backend, clock: Clock) -> Swept:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(prog="python -m handlers.sweeper", description="Sweep once.").parse_args()
     try:
         main()
     except ConfigurationError as error:

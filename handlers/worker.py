@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import logging
 import os
@@ -20,6 +21,7 @@ from handlers.metrics import EmfWriter, MeteredProcessor, MeteredSweeper
 from handlers.settings import WorkerSettings, read_settings
 from handlers.task_protection import protected_on_ecs
 from handlers.version import VERSION
+from sync_core.domain.errors import ConfigurationError
 from sync_core.domain.media import MediaPolicy
 from sync_core.domain.result import Progress
 from sync_core.domain.worker import WorkerInfo
@@ -174,4 +176,9 @@ def _describe(settings: WorkerSettings, analyzer: Analyzer) -> WorkerInfo:
 
 
 if __name__ == "__main__":
-    main()
+    parser = argparse.ArgumentParser(prog="python -m handlers.worker", description="Run a worker until SIGTERM.")
+    parser.add_argument("--slots", type=int, help="items analysed at once; default: SYNC_SLOTS")
+    try:
+        main(parser.parse_args().slots)
+    except ConfigurationError as error:
+        raise SystemExit(error.message) from error

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from handlers.cli import analyze, batch, demo, models, serve
+from handlers.cli import analyze, batch, demo, health, models, serve
 from handlers.cli.errors import error_text, exit_code
 from handlers.version import VERSION
 from sync_core.domain.errors import SyncError
@@ -30,6 +30,7 @@ app.add_typer(models.app, name="models")
 app.command("serve")(serve.serve)
 app.command("worker")(serve.worker)
 app.command("demo")(demo.demo)
+app.add_typer(health.app, name="health")
 
 
 def _show_version(wanted: bool) -> None:

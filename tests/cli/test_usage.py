@@ -22,7 +22,7 @@ def test_the_command_is_installed_under_its_name() -> None:
 def test_help_names_every_command(run: Run) -> None:
     shown = run("--help")
     assert shown.returncode == 0
-    for command in ("analyze", "batch", "serve", "worker", "demo"):
+    for command in ("analyze", "batch", "serve", "worker", "demo", "health"):
         assert command in shown.stdout
 
 
@@ -40,6 +40,21 @@ def test_help_of_a_command_explains_its_options(run: Run, command: list[str], wo
     shown = run(*command, "--help")
     assert shown.returncode == 0
     assert [word for word in words if word not in shown.stdout.lower()] == []
+
+
+@pytest.mark.parametrize("module", ["handlers.worker", "handlers.sweeper"])
+def test_help_of_a_process_starts_nothing(module: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", module, "--help"]
+    told = environment(SYNC_DATA_DIR=tmp_path / "data")
+    shown = subprocess.run(command, env=told, capture_output=True, text=True, timeout=60)
+    assert (shown.returncode, shown.stdout.split()[0]) == (0, "usage:")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_process_with_settings_that_it_cannot_use_says_which() -> None:
+    command = [sys.executable, "-m", "handlers.worker", "--slots", "99"]
+    ended = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, "SYNC_SLOTS" in ended.stderr, "Traceback" in ended.stderr) == (1, True, False)
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,10 @@ import re
 import pytest
 
 from handlers.metrics import REGISTRY
+from tests.infra.images import ROOT, stages
 from tests.template.resources import Stack
 
+WORKER = ROOT / "infra" / "worker.Dockerfile"
 QUEUES = {"HighQueue", "NormalQueue", "LowQueue"}
 
 
@@ -73,6 +75,14 @@ def test_instances_with_work_are_neither_taken_nor_lost_without_a_word(stack: St
 
 def test_a_worker_has_time_to_release_its_items_within_spots_notice(stack: Stack):
     assert float(stack.worker_environment()["SYNC_GRACE_SECONDS"]) < stack.worker()["StopTimeout"] < 120
+
+
+def test_the_worker_is_started_and_watched_as_its_image_wants_it(stack: Stack):
+    of, image = stack.worker(), stages(WORKER)["worker-with-models"]
+    assert (of["Command"], "EntryPoint" in of) == (image.command, False)
+    assert of["User"] == image.user.partition(":")[0]
+    assert of["HealthCheck"]["Command"] == ["CMD", *image.health], "ECS does not look at the image's own"
+    assert stack.worker_environment()["SYNC_SPOOL_DIR"] in image.volumes
 
 
 def test_the_sweeper_comes_every_minute_and_never_twice_at_once(stack: Stack):
