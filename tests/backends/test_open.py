@@ -9,16 +9,20 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
 import pytest
 
+from sync_core.backends.embedded import schema
 from sync_core.backends.embedded.open import EmbeddedBackend, open_backend
 from sync_core.backends.embedded.schema import VERSION
 from sync_core.domain.batch import Priority
 from sync_core.domain.errors import ConfigurationError
+from sync_core.jobs import webhook_rules as rules
 from sync_core.jobs.ports.backend import Backend
+from sync_core.jobs.ports.event_outbox import DeliveryStatus
 from sync_core.jobs.ports.work_queue import Message
 
 ROOT = Path(__file__).parents[2]
@@ -133,3 +137,26 @@ async def test_opening_leaves_nothing_behind_when_closed(data_dir: Path) -> None
         await backend.work_queue.receive((Priority.NORMAL,), visibility_seconds=1.0, wait_seconds=0.01)
         await backend.close()
     assert open_files() <= before + 1
+
+
+OLD_EVENT = """
+INSERT INTO events (event_id, event_type, batch_id, webhook_url, created_at, payload)
+VALUES (?, 'batch.started', 'batch_20250828_140600_0a1b2c3d', ?, 0, '{}')
+"""
+
+
+async def test_a_database_of_the_first_version_is_brought_up_to_date(data_dir: Path) -> None:
+    """What was recorded before webhooks were delivered is not sent out of the blue, and can be replayed."""
+    with closing(sqlite3.connect(data_dir / "sync.db", isolation_level=None)) as connection:
+        connection.executescript(f"{schema._STEPS[0]} PRAGMA user_version = 1;")
+        connection.execute(OLD_EVENT, ("evt_told", "https://a.example/"))
+        connection.execute(OLD_EVENT, ("evt_told_nobody", None))
+    backend: Backend = open_backend(data_dir)
+    (delivery,) = await backend.event_outbox.deliveries("batch_20250828_140600_0a1b2c3d")
+    due = await backend.event_outbox.due(now=datetime.now(UTC), limit=10)
+    replayed = await backend.event_outbox.save(rules.replay(delivery, now=datetime.now(UTC)))
+    await backend.close()
+    assert (delivery.event.event_id, delivery.status, due) == ("evt_told", DeliveryStatus.UNDELIVERABLE, ())
+    assert replayed is not None
+    with closing(sqlite3.connect(data_dir / "sync.db")) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (VERSION,)

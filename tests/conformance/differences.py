@@ -28,6 +28,7 @@ LEFT_OUT = {
     ("ministack", "test_the_queue_does_what_the_model_does"): _LONG_WALK,
     ("ministack", "test_waiting_ends_when_a_message_becomes_visible"): _REAL_WAITING,
     ("ministack", "test_waiting_in_vain_takes_the_time_that_was_given"): _REAL_WAITING,
+    ("moto", "test_a_crowd_of_an_unwanted_receiver_hides_nobody_else"): _COPIES_TABLE,
     ("moto", "test_cancel_while_items_finish"): _COPIES_TABLE,
     ("moto", "test_counters_under_64_parallel_finishers"): _COPIES_TABLE,
     ("moto", "test_a_large_batch_is_seen_wholly_or_not_at_all"): _COPIES_TABLE,

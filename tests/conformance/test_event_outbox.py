@@ -21,8 +21,9 @@ async def test_an_event_says_what_happened_to_which_batch_and_whom_to_tell(batch
     assert (started.event_type, completed.event_type) == (EventType.BATCH_STARTED, EventType.BATCH_COMPLETED)
     assert (completed.batch_id, completed.webhook_url) == (batch_id, "https://a.example/hook")
     assert completed.created_at == batches.clock.now()
-    assert completed.payload["batch_id"] == batch_id
-    assert (completed.payload["items_completed"], completed.payload["items_failed"]) == (1, 1)
+    assert (completed.payload["type"], completed.payload["timestamp"]) == ("batch.completed", "2025-08-28T14:06:05Z")
+    told = completed.payload["data"]
+    assert (told["batch_id"], told["items_completed"], told["items_failed"]) == (batch_id, 1, 1)
 
 
 async def test_ids_are_stable_and_each_their_own(batches: Batches) -> None:

@@ -104,5 +104,10 @@ class BatchChanges:
         claim = {"due": DUE, "due_at": self.overdue.first(now)}
         claims = [Update(item_key(batch_id, index), claim, all_of("attribute_exists(#pk)")) for index in change.claimed]
         event = event_of(change, now)
-        row = event and event_row(event, expires_at=after.expires_at)
-        return [meta, *claims, *([Put(event_key(batch_id, after.version), row)] if row else [])]
+        if event is None:
+            return [meta, *claims]
+        return [
+            meta,
+            *claims,
+            Put(event_key(batch_id, event.event_type), event_row(event, expires_at=after.expires_at)),
+        ]

@@ -1,12 +1,31 @@
-"""The events that the BatchStore has recorded, read from beside their batch."""
+"""The events that the BatchStore has recorded, and where their deliveries are, in the rows beside their batch.
+
+Each change of a delivery asks for the version that it was computed from::
+
+    sender A   reads version 3 -- claims: version 4 -- sends ------------------- delivered: version 5
+    sender B   reads version 3 ------------- claims: refused, leaves it to A
+
+`written_by` is a name that its writer used only once. Whoever is refused and finds his own has been there before.
+"""
 
 from __future__ import annotations
 
-from sync_core.backends.aws.keys import EVENT_PREFIX, meta_key
-from sync_core.backends.aws.rows import event_of_row
-from sync_core.backends.aws.table import Table
-from sync_core.backends.aws.wire import Expression
-from sync_core.jobs.ports.event_outbox import Event
+import secrets
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from itertools import islice
+
+from sync_core.backends.aws.keys import EVENT_PREFIX, WEBHOOKS_DUE, Key, event_key, meta_key
+from sync_core.backends.aws.resources import ITEMS_DUE
+from sync_core.backends.aws.rows import delivery_changes, delivery_of, event_of_row
+from sync_core.backends.aws.table import ConditionFailed, Table, Update
+from sync_core.backends.aws.times import to_micros
+from sync_core.backends.aws.wire import Expression, Row, all_of
+from sync_core.jobs.ports.event_outbox import Event, WebhookDelivery
+
+_MOST_KEYS = 1000
+_ROWS_PER_READ = 100
 
 
 class AwsEventOutbox:
@@ -16,6 +35,46 @@ class AwsEventOutbox:
         self._table = table
 
     async def of_batch(self, batch_id: str) -> tuple[Event, ...]:
+        return tuple(map(event_of_row, await self._rows(batch_id)))
+
+    async def deliveries(self, batch_id: str) -> tuple[WebhookDelivery, ...]:
+        return tuple(delivery_of(row) for row in await self._rows(batch_id) if "status" in row)
+
+    async def due(
+        self, *, now: datetime, limit: int, is_wanted: Callable[[str], bool] = lambda _url: True
+    ) -> tuple[WebhookDelivery, ...]:
+        """Cost one query of the index, which may lag behind, and one read for each hundred rows that are looked at."""
+        condition = Expression("#due = :due AND #due_at <= :now", {"due": WEBHOOKS_DUE, "now": to_micros(now)})
+        found = await self._table.query(condition, index=ITEMS_DUE, limit=_MOST_KEYS)
+        keys = [Key(row["pk"], row["sk"]) for row in found]
+        wanted: list[WebhookDelivery] = []
+        while keys and len(wanted) < limit:
+            chunk, keys = keys[:_ROWS_PER_READ], keys[_ROWS_PER_READ:]
+            rows = await self._table.get_many(chunk)
+            due = [rows[key] for key in chunk if key in rows and _is_due(rows[key], now)]
+            wanted += _chosen(due, limit - len(wanted), is_wanted)
+        return tuple(wanted)
+
+    async def save(self, delivery: WebhookDelivery) -> WebhookDelivery | None:
+        key = event_key(delivery.event.batch_id, delivery.event.event_type)
+        writer = secrets.token_hex(8)
+        changes = {**delivery_changes(delivery), "written_by": writer}
+        try:
+            await self._table.write(Update(key, changes, all_of("#version = :version", version=delivery.version)))
+        except ConditionFailed as refused:
+            row = refused.rows[0]
+            if row is None or row.get("written_by") != writer:
+                return None
+        return replace(delivery, version=delivery.version + 1)
+
+    async def _rows(self, batch_id: str) -> list[Row]:
         values = {"pk": meta_key(batch_id).pk, "prefix": EVENT_PREFIX}
-        rows = await self._table.query(Expression("#pk = :pk AND begins_with(#sk, :prefix)", values))
-        return tuple(map(event_of_row, rows))
+        return await self._table.query(Expression("#pk = :pk AND begins_with(#sk, :prefix)", values))
+
+
+def _is_due(row: Row, now: datetime) -> bool:
+    return "due_at" in row and bool(row["due_at"] <= to_micros(now))
+
+
+def _chosen(rows: list[Row], most: int, is_wanted: Callable[[str], bool]) -> list[WebhookDelivery]:
+    return [delivery_of(row) for row in islice((row for row in rows if is_wanted(row["webhook_url"])), most)]

@@ -4,7 +4,7 @@
 pk                      sk                       row
 ======================  =======================  =========================================================
 BATCH#<id>              META                     the batch with its counters; written last by `create`
-BATCH#<id>              EVENT#<version>          an event, by the version of META that it tells of
+BATCH#<id>              EVENT#<n>#<type>         an event, with where its delivery is; a batch has each type once
 BATCH#<id>#<n // 1000>  ITEM#<n, zero-padded>    an item; a thousand share a partition, so none gets too hot
 ANALYSIS#<id>           ANALYSIS                 pointer to the item that has this analysis id
 WORKERS                 <worker id>              a living worker
@@ -13,7 +13,7 @@ KEY#<hash>              KEY                      an idempotency key
 
 Sparse indexes, both of keys only, so that counters and progress do not rewrite them:
 `batches_by_time` (`listed`, `listed_at`) holds META rows but those of single batches;
-`items_due` (`due`, `due_at`) holds the items that are in flight.
+`items_due` (`due`, `due_at`) holds the items that are in flight, and apart from them the events that are to be sent.
 """
 
 from __future__ import annotations
@@ -21,9 +21,12 @@ from __future__ import annotations
 import hashlib
 from typing import NamedTuple
 
+from sync_core.domain.batch import EventType
+
 ITEMS_PER_PARTITION = 1000
 LISTED = "BATCHES"
 DUE = "DUE"
+WEBHOOKS_DUE = "WEBHOOKS"
 WORKERS = "WORKERS"
 EVENT_PREFIX = "EVENT#"
 
@@ -39,8 +42,10 @@ def meta_key(batch_id: str) -> Key:
     return Key(f"BATCH#{batch_id}", "META")
 
 
-def event_key(batch_id: str, version: int) -> Key:
-    return Key(f"BATCH#{batch_id}", f"{EVENT_PREFIX}{version:012d}")
+def event_key(batch_id: str, event_type: EventType) -> Key:
+    """Give the key of an event, numbered as they happen: a batch starts first, and then ends in one way."""
+    number = 1 if event_type is EventType.BATCH_STARTED else 2
+    return Key(f"BATCH#{batch_id}", f"{EVENT_PREFIX}{number}#{event_type}")
 
 
 def item_key(batch_id: str, index: int) -> Key:

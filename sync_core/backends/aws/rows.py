@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sync_core.backends.aws.keys import LISTED, Key, item_of_key, listed_at
+from sync_core.backends.aws.keys import LISTED, WEBHOOKS_DUE, Key, item_of_key, listed_at
 from sync_core.backends.aws.times import from_micros, micros_or_none, time_or_none, to_micros
 from sync_core.backends.aws.wire import Row
 from sync_core.domain.batch import (
@@ -23,7 +23,7 @@ from sync_core.domain.batch import (
     Priority,
 )
 from sync_core.domain.methods import AiModel, Method
-from sync_core.jobs.ports.event_outbox import Event
+from sync_core.jobs.ports.event_outbox import Attempt, DeliveryStatus, Event, WebhookDelivery
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,14 +197,21 @@ def storable(text: str | None) -> str | None:
 
 
 def event_row(event: Event, *, expires_at: int) -> Row:
+    """Give a new event's row; one with a receiver is due at once."""
+    created_at = to_micros(event.created_at)
+    has_receiver = event.webhook_url is not None
     return {
         "event_id": event.event_id,
         "event_type": event.event_type.value,
         "batch_id": event.batch_id,
         "webhook_url": event.webhook_url,
-        "created_at": to_micros(event.created_at),
+        "created_at": created_at,
         "payload": json.dumps(event.payload, separators=(",", ":")),
         "expires_at": expires_at,
+        "version": 0,
+        "status": DeliveryStatus.PENDING.value if has_receiver else None,
+        "due": WEBHOOKS_DUE if has_receiver else None,
+        "due_at": created_at if has_receiver else None,
     }
 
 
@@ -217,3 +224,43 @@ def event_of_row(row: Row) -> Event:
         created_at=from_micros(row["created_at"]),
         payload=json.loads(row["payload"]),
     )
+
+
+def delivery_changes(delivery: WebhookDelivery) -> Row:
+    """Give the attributes of an event that its delivery moves."""
+    is_due = delivery.next_attempt_at is not None
+    return {
+        "version": delivery.version + 1,
+        "status": delivery.status.value,
+        "due": WEBHOOKS_DUE if is_due else None,
+        "due_at": micros_or_none(delivery.next_attempt_at),
+        "claimed_until": micros_or_none(delivery.claimed_until),
+        "tries": delivery.tries,
+        "replays": delivery.replays,
+        "attempts": _attempts_text(delivery.attempts),
+        "reason": storable(delivery.reason),
+    }
+
+
+def delivery_of(row: Row) -> WebhookDelivery:
+    return WebhookDelivery(
+        event=event_of_row(row),
+        status=DeliveryStatus(row["status"]),
+        attempts=tuple(_attempt_of(*fields) for fields in json.loads(row.get("attempts", "[]"))),
+        tries=row.get("tries", 0),
+        replays=row.get("replays", 0),
+        next_attempt_at=time_or_none(row.get("due_at")),
+        claimed_until=time_or_none(row.get("claimed_until")),
+        reason=row.get("reason"),
+        version=row["version"],
+    )
+
+
+def _attempts_text(attempts: Sequence[Attempt]) -> str:
+    """Give the stored form of attempts: a JSON list of lists in the order of their fields."""
+    fields = [(to_micros(a.began_at), a.seconds, a.status_code, a.error) for a in attempts]
+    return json.dumps(fields, separators=(",", ":"))
+
+
+def _attempt_of(began_at: int, seconds: float, status_code: int | None, error: str | None) -> Attempt:
+    return Attempt(from_micros(began_at), seconds, status_code, error)

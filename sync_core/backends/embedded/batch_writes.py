@@ -9,11 +9,12 @@ from datetime import datetime, timedelta
 
 from sync_core.backends.embedded.rows import (
     INSERT_BATCH,
+    INSERT_EVENT,
     UPDATE_BATCH,
     StoredBatch,
     all_values,
     batch_of,
-    compact_json,
+    event_values,
     mutable_values,
 )
 from sync_core.backends.embedded.times import to_micros
@@ -84,15 +85,4 @@ def store_change(
 def _record_event(db: sqlite3.Connection, change: Change, now: datetime) -> None:
     event = event_of(change, now)
     if event is not None:
-        db.execute(
-            "INSERT INTO events (event_id, event_type, batch_id, webhook_url, created_at, payload)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
-            (
-                event.event_id,
-                event.event_type.value,
-                event.batch_id,
-                event.webhook_url,
-                to_micros(event.created_at),
-                compact_json(event.payload),
-            ),
-        )
+        db.execute(INSERT_EVENT, event_values(event))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sync_core.backends.embedded.times import from_micros, micros_or_none, time_or_none, to_micros
@@ -11,6 +12,7 @@ from sync_core.domain.batch import (
     Batch,
     BatchStatus,
     Counters,
+    EventType,
     Item,
     ItemProgress,
     ItemRequest,
@@ -18,6 +20,7 @@ from sync_core.domain.batch import (
     Priority,
 )
 from sync_core.domain.methods import AiModel, Method
+from sync_core.jobs.ports.event_outbox import Attempt, DeliveryStatus, Event, WebhookDelivery
 
 _MUTABLE = (
     "status", "total", "next_item", "in_flight", "completed", "failed", "cancelled", "confidence_sum",
@@ -27,6 +30,17 @@ _COLUMNS = ("batch_id", "first_item", *_MUTABLE, "created_at", "description", "r
 
 INSERT_BATCH = f"INSERT INTO batches ({', '.join(_COLUMNS)}) VALUES ({', '.join(':' + c for c in _COLUMNS)})"  # noqa: S608
 UPDATE_BATCH = f"UPDATE batches SET {', '.join(f'{c} = :{c}' for c in _MUTABLE)} WHERE batch_id = :batch_id"  # noqa: S608
+
+INSERT_EVENT = """
+INSERT INTO events (event_id, event_type, batch_id, webhook_url, created_at, payload, status, due_at)
+VALUES (:event_id, :event_type, :batch_id, :webhook_url, :created_at, :payload, :status, :due_at)
+"""
+UPDATE_DELIVERY = """
+UPDATE events
+SET status = :status, due_at = :due_at, claimed_until = :claimed_until, tries = :tries, replays = :replays,
+    attempts = :attempts, reason = :reason, version = version + 1
+WHERE event_id = :event_id AND version = :version
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,3 +177,68 @@ def compact_json(value: object) -> str:
 def storable(text: str | None) -> str | None:
     """Replace what UTF-8 cannot hold: names of files may come with undecodable bytes in them."""
     return None if text is None else text.encode("utf-8", "replace").decode()
+
+
+def event_values(event: Event) -> dict[str, object]:
+    """Give the parameters of INSERT_EVENT; an event with a receiver is due at once."""
+    created_at = to_micros(event.created_at)
+    has_receiver = event.webhook_url is not None
+    return {
+        "event_id": event.event_id,
+        "event_type": event.event_type.value,
+        "batch_id": event.batch_id,
+        "webhook_url": event.webhook_url,
+        "created_at": created_at,
+        "payload": compact_json(event.payload),
+        "status": DeliveryStatus.PENDING.value if has_receiver else None,
+        "due_at": created_at if has_receiver else None,
+    }
+
+
+def delivery_values(delivery: WebhookDelivery) -> dict[str, object]:
+    """Give the parameters of UPDATE_DELIVERY."""
+    return {
+        "event_id": delivery.event.event_id,
+        "version": delivery.version,
+        "status": delivery.status.value,
+        "due_at": micros_or_none(delivery.next_attempt_at),
+        "claimed_until": micros_or_none(delivery.claimed_until),
+        "tries": delivery.tries,
+        "replays": delivery.replays,
+        "attempts": _attempts_text(delivery.attempts),
+        "reason": storable(delivery.reason),
+    }
+
+
+def event_of_row(row: sqlite3.Row) -> Event:
+    return Event(
+        event_id=row["event_id"],
+        event_type=EventType(row["event_type"]),
+        batch_id=row["batch_id"],
+        webhook_url=row["webhook_url"],
+        created_at=from_micros(row["created_at"]),
+        payload=json.loads(row["payload"]),
+    )
+
+
+def delivery_of(row: sqlite3.Row) -> WebhookDelivery:
+    return WebhookDelivery(
+        event=event_of_row(row),
+        status=DeliveryStatus(row["status"]),
+        attempts=tuple(_attempt_of(*fields) for fields in json.loads(row["attempts"])),
+        tries=row["tries"],
+        replays=row["replays"],
+        next_attempt_at=time_or_none(row["due_at"]),
+        claimed_until=time_or_none(row["claimed_until"]),
+        reason=row["reason"],
+        version=row["version"],
+    )
+
+
+def _attempts_text(attempts: Sequence[Attempt]) -> str:
+    """Give the stored form of attempts: a JSON list of lists in the order of their fields."""
+    return compact_json([(to_micros(a.began_at), a.seconds, a.status_code, a.error) for a in attempts])
+
+
+def _attempt_of(began_at: int, seconds: float, status_code: int | None, error: str | None) -> Attempt:
+    return Attempt(from_micros(began_at), seconds, status_code, error)

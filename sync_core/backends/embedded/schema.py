@@ -10,13 +10,11 @@ from sync_core.backends.embedded.connection import connect
 from sync_core.backends.embedded.turnstile import Turnstile
 from sync_core.domain.errors import ConfigurationError
 
-VERSION = 1
-
 # The items of a batch are consecutive rows from `first_item` on, so that an item is found by its number alone and a
 # page of items is one range. `due_at` is when the message of an item in flight is overdue; it is null before the item
 # is claimed and after its end, so its index holds the items in flight and nothing else.
 # `queue_groups` holds one row per batch with messages; the group with the lowest turn is served first.
-_SCHEMA = """
+_TABLES = """
 CREATE TABLE batches (
     batch_no          INTEGER PRIMARY KEY,
     batch_id          TEXT NOT NULL UNIQUE,
@@ -114,6 +112,28 @@ CREATE TABLE idempotency_keys (
 """
 
 
+# Where the delivery of an event is. `due_at` is null where nothing is to be sent, and otherwise when; while somebody
+# sends it, it is the end of the claim. What was recorded before there were deliveries is not sent out of the blue.
+_DELIVERIES = """
+ALTER TABLE events ADD COLUMN status TEXT;
+ALTER TABLE events ADD COLUMN due_at INTEGER;
+ALTER TABLE events ADD COLUMN claimed_until INTEGER;
+ALTER TABLE events ADD COLUMN version INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE events ADD COLUMN tries INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE events ADD COLUMN replays INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE events ADD COLUMN attempts TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE events ADD COLUMN reason TEXT;
+CREATE INDEX events_due ON events (due_at, event_no) WHERE due_at IS NOT NULL;
+UPDATE events SET status = 'undeliverable', reason = 'Recorded before webhooks were delivered. Replay the event.'
+    WHERE webhook_url IS NOT NULL;
+"""
+
+_STEPS = (_TABLES, _DELIVERIES)
+"""What brings a database from each version to the next."""
+
+VERSION = len(_STEPS)
+
+
 def prepare(path: Path, *, busy_seconds: float) -> None:
     """Create the database or bring it up to date; does nothing to one that is.
 
@@ -130,7 +150,8 @@ def prepare(path: Path, *, busy_seconds: float) -> None:
         found = _version(connection, path)
         if found < VERSION:
             connection.execute("PRAGMA journal_mode = WAL")
-            connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
+            steps = "".join(_STEPS[found:])
+            connection.executescript(f"BEGIN IMMEDIATE; {steps} PRAGMA user_version = {VERSION}; COMMIT;")
         connection.executescript("BEGIN IMMEDIATE; ROLLBACK;")  # fails here, not later, if it cannot be written
 
 
