@@ -137,13 +137,16 @@ def bucket_and_key(location: str) -> tuple[str, str]:
 class MediaPolicy:
     """Which media the service may read.
 
-    `roots` are absolute folders. `relative_to` is the folder that relative paths are taken against, or None where
-    relative paths mean nothing. `unrestricted` lifts the roots: the command line reads what its user may.
+    `roots` are absolute folders. `relative_to` is the folder that relative paths are taken against, on disk or
+    `s3://bucket/folder`, or None where relative paths mean nothing. `unrestricted` lifts the roots: the command line
+    reads what its user may.
     """
 
     roots: tuple[str, ...] = ()
     allowed_buckets: tuple[str, ...] = ()
     https_enabled: bool = False
+    https_max_bytes: int = 100_000_000_000
+    https_max_seconds: float = 1800.0
     relative_to: str | None = None
     unrestricted: bool = False
 
@@ -155,19 +158,38 @@ class MediaPolicy:
         PathNotAllowed
             If the path is lexically outside the roots, the bucket not allowed, or https off.
         """
+        ref = self._absolute(ref)
         if ref.scheme is MediaScheme.FILE:
             return replace(ref, location=self._local(ref.location))
-        if ref.scheme is MediaScheme.S3 and (bucket := bucket_and_key(ref.location)[0]) not in self.allowed_buckets:
-            raise PathNotAllowed(f"bucket {bucket} is not among the buckets that this service may read")
+        if ref.scheme is MediaScheme.S3 and not self._allows_bucket(bucket_and_key(ref.location)[0]):
+            raise PathNotAllowed(
+                f"{ref.location} is in none of the buckets that this service may read; add its bucket to "
+                "SYNC_ALLOWED_BUCKETS"
+            )
         if ref.scheme is MediaScheme.HTTPS and not self.https_enabled:
-            raise PathNotAllowed(f"{ref.location}: reading over https is switched off on this service")
+            raise PathNotAllowed(
+                f"{ref.location}: reading over https is switched off here; SYNC_HTTPS_MEDIA=true switches it on"
+            )
         return ref
 
+    def _allows_bucket(self, bucket: str) -> bool:
+        return self.unrestricted or bucket in self.allowed_buckets
+
+    def _absolute(self, ref: MediaRef) -> MediaRef:
+        """Take a relative path against its folder, which may be one in S3."""
+        if ref.scheme is not MediaScheme.FILE or posixpath.isabs(ref.location):
+            return ref
+        if self.relative_to is None:
+            raise PathNotAllowed(f"{ref.location} is relative; give an absolute path")
+        if not _is_in_s3(self.relative_to):
+            return replace(ref, location=posixpath.join(self.relative_to, ref.location))
+        bucket, folder = bucket_and_key(self.relative_to)
+        key = posixpath.normpath(posixpath.join(folder, ref.location))
+        if key.split("/")[0] in ("", ".", ".."):
+            raise PathNotAllowed(f"{ref.location} leads out of the bucket")
+        return replace(ref, scheme=MediaScheme.S3, location=f"s3://{bucket}/{key}")
+
     def _local(self, location: str) -> str:
-        if not posixpath.isabs(location):
-            if self.relative_to is None:
-                raise PathNotAllowed(f"{location} is relative; give an absolute path")
-            location = posixpath.join(self.relative_to, location)
         path = posixpath.normpath(location)
         if not self.unrestricted and not is_inside(path, self.roots):
             raise PathNotAllowed(f"{path} is outside the media roots ({', '.join(self.roots) or 'none are set'})")

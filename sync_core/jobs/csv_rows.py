@@ -7,7 +7,7 @@ import csv
 import io
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -26,6 +26,7 @@ _MOST_COLUMNS = 1_000
 _MOST_PROBLEMS = 10_000  # nobody mends more than that one by one; a wrong folder in 50,000 rows would fill the memory
 _DELIMITERS = (",", ";", "\t")
 _CHANNELS = {"": False, "downmix": False, "per_channel": True}
+_NO_COLUMNS: Mapping[str, Callable[[str], object]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +40,30 @@ class UploadLimits:
 
 @dataclass(frozen=True, slots=True)
 class ParsedUpload:
-    """The rows of a good file, and the columns in it that mean nothing here."""
+    """The rows of a good file, the columns in it that mean nothing here, and what it says of the batch as a whole."""
 
     requests: tuple[ItemRequest, ...]
     ignored_columns: tuple[str, ...]
+    batch_values: Mapping[str, object] = field(default_factory=dict)
+    first_line: int = 2
 
 
-def parse_upload(content: bytes, *, limits: UploadLimits, policy: MediaPolicy) -> ParsedUpload:
+def parse_upload(
+    content: bytes,
+    *,
+    limits: UploadLimits,
+    policy: MediaPolicy,
+    batch_columns: Mapping[str, Callable[[str], object]] = _NO_COLUMNS,
+) -> ParsedUpload:
     """Turn an uploaded CSV into item requests, one per row and in its order.
 
     UTF-8 with or without BOM, UTF-16 and cp1252 are read; comma, semicolon or tab; headers in any order and case;
     quoted newlines; blank lines are skipped.
+
+    Parameters
+    ----------
+    batch_columns
+        How to read each column that speaks for the whole batch. Its first row counts; a later one may repeat it.
 
     Raises
     ------
@@ -64,12 +78,13 @@ def parse_upload(content: bytes, *, limits: UploadLimits, policy: MediaPolicy) -
     header, rows = _read_table(text)
     if len(rows) > limits.rows:
         raise TooLarge(f"The file has {len(rows):,} rows; the limit is {limits.rows:,}. Split it.")
-    reader = _RowReader(header, limits, policy)
+    reader = _RowReader(header, limits, policy, batch_columns)
     requests = [reader.read(row) for row in rows]
     if reader.bad_rows:
         raise InvalidBatch(_verdict(reader, len(rows)), reader.problems)
-    ignored = tuple(name for name in header if name and name not in (*REQUIRED, *OPTIONAL))
-    return ParsedUpload(tuple(request for request in requests if request), ignored)
+    ignored = tuple(name for name in header if name and name not in (*REQUIRED, *OPTIONAL, *batch_columns))
+    found = tuple(request for request in requests if request)
+    return ParsedUpload(found, ignored, reader.batch_values, rows[0].line)
 
 
 def _verdict(reader: _RowReader, total: int) -> str:
@@ -168,15 +183,30 @@ class _RowReader:
     header: tuple[str, ...]
     limits: UploadLimits
     policy: MediaPolicy
+    batch_columns: Mapping[str, Callable[[str], object]] = field(default_factory=dict)
+    batch_values: dict[str, object] = field(default_factory=dict)
     problems: list[InputProblem] = field(default_factory=list)
     bad_rows: int = 0
     _is_bad: bool = False
+    _first_cells: dict[str, str] | None = None
 
     def read(self, row: _Row) -> ItemRequest | None:
         self._is_bad = False
         request = self._request(row)
         self.bad_rows += self._is_bad
         return request
+
+    def _read_batch_values(self, line: int, cells: dict[str, str]) -> None:
+        """Read what the first row says of the batch; note where a later row says otherwise."""
+        if self._first_cells is None:
+            self._first_cells = cells
+            for name in self.batch_columns.keys() & cells.keys():
+                if cells[name] and (value := self._cell(line, cells, name, self.batch_columns[name])) is not None:
+                    self.batch_values[name] = value
+            return
+        for name in self.batch_columns:
+            if cells.get(name) and cells[name] != self._first_cells.get(name, ""):
+                self._note(line, name, "this is a setting of the whole batch, which only the first row makes")
 
     def _note(self, line: int, column: str | None, reason: str) -> None:
         self._is_bad = True
@@ -187,6 +217,7 @@ class _RowReader:
         cells = self._cells(row)
         if cells is None:
             return None
+        self._read_batch_values(row.line, cells)
 
         master = self._cell(row.line, cells, "master_file", self._path)
         dub = self._cell(row.line, cells, "dub_file", self._path)

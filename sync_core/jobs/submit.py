@@ -105,13 +105,25 @@ class SubmitBatch:
         batch_id = new_batch_id(now)
         if key:
             batch_id = await self.keys.claim(key, fingerprint=fingerprint, resource_id=batch_id, now=now)
+        return await self.store_as(batch_id, requests, options, retry_of=retry_of, single=single)
+
+    async def store_as(
+        self,
+        batch_id: str,
+        requests: Sequence[ItemRequest],
+        options: BatchOptions,
+        *,
+        retry_of: str | None = None,
+        single: bool = False,
+    ) -> Batch:
+        """Store a batch under an id that the caller has claimed, or give the one that is there already."""
         batch = Batch(
             batch_id=batch_id,
             status=BatchStatus.UPLOADED,
             counters=Counters(len(requests)),
             parallel_jobs=StartOptions().parallel_jobs,
             priority=options.priority,
-            created_at=now,
+            created_at=self.clock.now(),
             description=options.description,
             webhook_url=options.webhook_url,
             retry_of=retry_of,

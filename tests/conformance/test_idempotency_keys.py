@@ -43,3 +43,10 @@ async def test_conflicting_claims_at_the_same_time_have_one_winner(backend: Back
     outcomes = await asyncio.gather(*claims, return_exceptions=True)
     assert sum(isinstance(outcome, str) for outcome in outcomes) == 1
     assert sum(isinstance(outcome, IdempotencyConflict) for outcome in outcomes) == 15
+
+
+async def test_a_key_is_found_once_it_is_claimed(backend: Backend, clock: FakeClock) -> None:
+    assert await backend.idempotency_keys.find("upload/k") is None
+    await claim(backend, clock, "upload/k", "aa", "batch_1")
+    assert await backend.idempotency_keys.find("upload/k") == "batch_1"
+    assert await backend.idempotency_keys.find("upload/K") is None

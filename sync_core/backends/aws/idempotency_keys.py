@@ -36,3 +36,7 @@ class AwsIdempotencyKeys:
         if bound["fingerprint"] != fingerprint:
             raise IdempotencyConflict("This Idempotency-Key was used with other content before; use a new key.")
         return str(bound["resource_id"])
+
+    async def find(self, key: str) -> str | None:
+        row = await self._table.get(idempotency_key(key))
+        return str(row["resource_id"]) if row else None

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from sync_core.backends.aws.batch_store import AwsBatchStore
 from sync_core.backends.aws.clients import Clients
+from sync_core.backends.aws.drop_store import AwsDropStore
 from sync_core.backends.aws.event_outbox import AwsEventOutbox
 from sync_core.backends.aws.idempotency_keys import AwsIdempotencyKeys
 from sync_core.backends.aws.inspection import check_resources
@@ -32,6 +33,7 @@ class AwsBackend:
     event_outbox: AwsEventOutbox
     worker_registry: AwsWorkerRegistry
     idempotency_keys: AwsIdempotencyKeys
+    drop_store: AwsDropStore
 
     async def check(self) -> None:
         """Look whether all resources are there; for the start of a process.
@@ -76,4 +78,5 @@ def open_backend(
         AwsEventOutbox(table),
         AwsWorkerRegistry(table),
         AwsIdempotencyKeys(table, retention=retention),
+        AwsDropStore(clients, resources.bucket, patience),
     )

@@ -20,6 +20,14 @@ class EmbeddedIdempotencyKeys:
         created_at = to_micros(now)
         return await self._database.write(lambda db: _claim(db, key, fingerprint, resource_id, created_at))
 
+    async def find(self, key: str) -> str | None:
+        return await self._database.read(lambda db: _find(db, key))
+
+
+def _find(db: sqlite3.Connection, key: str) -> str | None:
+    bound = db.execute("SELECT resource_id FROM idempotency_keys WHERE key = ?", (key,)).fetchone()
+    return str(bound["resource_id"]) if bound else None
+
 
 def _claim(db: sqlite3.Connection, key: str, fingerprint: str, resource_id: str, created_at: int) -> str:
     db.execute(

@@ -26,3 +26,7 @@ class IdempotencyKeys(Protocol):
             If the key is bound to other content.
         """
         ...
+
+    async def find(self, key: str) -> str | None:
+        """Give the resource id that a key is bound to, or None."""
+        ...
