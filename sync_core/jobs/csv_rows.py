@@ -200,8 +200,8 @@ class _RowReader:
         """Read what the first row says of the batch; note where a later row says otherwise."""
         if self._first_cells is None:
             self._first_cells = cells
-            for name in self.batch_columns.keys() & cells.keys():
-                if cells[name] and (value := self._cell(line, cells, name, self.batch_columns[name])) is not None:
+            for name, read in self.batch_columns.items():
+                if cells.get(name) and (value := self._cell(line, cells, name, read)) is not None:
                     self.batch_values[name] = value
             return
         for name in self.batch_columns:
