@@ -38,16 +38,37 @@ class WebhookAddresses:
         """
         if not url:
             return None
-        host, port = _host_and_port(url)
-        if self.allow_private:
-            return url
-        for address in await _addresses(host, port):
-            if not is_global_unicast(address):
-                raise InvalidWebhook(
-                    f"The webhook address {url} leads to {address}, which is not on the public internet. "
-                    "Set SYNC_WEBHOOK_ALLOW_PRIVATE=true to allow receivers on the own network."
-                )
+        await self.resolve(*_host_and_port(url), within_seconds=_RESOLVE_SECONDS)
         return url
+
+    async def resolve(self, host: str, port: int, *, within_seconds: float) -> tuple[str, ...]:
+        """Resolve as a client would, decimal and octal forms included; nothing where the name is unknown or slow.
+
+        Whoever connects must connect to one of these: another look-up may give others.
+
+        Raises
+        ------
+        InvalidWebhook
+            If one of them is not on the public internet, and only such are allowed.
+        """
+        found = await _addresses(host, port, within_seconds)
+        if not self.allow_private:
+            _check_public(host, found)
+        return found
+
+
+def receiver_of(url: str) -> str:
+    """Give the host and port that an accepted address leads to, to tell receivers apart."""
+    return urlsplit(url).netloc.lower()
+
+
+def _check_public(host: str, addresses: tuple[str, ...]) -> None:
+    for address in addresses:
+        if not is_global_unicast(address):
+            raise InvalidWebhook(
+                f"The webhook's host {host} leads to {address}, which is not on the public internet. "
+                "Set SYNC_WEBHOOK_ALLOW_PRIVATE=true to allow receivers on the own network."
+            )
 
 
 def _host_and_port(url: str) -> tuple[str, int]:
@@ -72,11 +93,10 @@ def _host_and_port(url: str) -> tuple[str, int]:
     return parts.hostname, port or (443 if parts.scheme == "https" else 80)
 
 
-async def _addresses(host: str, port: int) -> list[str]:
-    """Resolve as a client would, decimal and octal forms included; nothing where the name is unknown or slow."""
+async def _addresses(host: str, port: int, within_seconds: float) -> tuple[str, ...]:
     lookup = asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     try:
-        found = await asyncio.wait_for(lookup, _RESOLVE_SECONDS)
+        found = await asyncio.wait_for(lookup, within_seconds)
     except (OSError, TimeoutError, UnicodeError):
-        return []
-    return [str(entry[4][0]).partition("%")[0] for entry in found]
+        return ()
+    return tuple(dict.fromkeys(str(entry[4][0]).partition("%")[0] for entry in found))

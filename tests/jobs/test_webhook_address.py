@@ -11,26 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sync_core.jobs.webhook_address import InvalidWebhook, WebhookAddresses
+from tests.fakes.names import Names
 
 PUBLIC, PRIVATE_TOO = WebhookAddresses(), WebhookAddresses(allow_private=True)
 
 
 @pytest.fixture
-def names(monkeypatch) -> dict[str, list[str] | Exception]:
-    """Names and what they resolve to; literal addresses resolve as they really do."""
-    known: dict[str, list[str] | Exception] = {}
-    real = socket.getaddrinfo
-
-    def resolve(host, port, *args, **kwargs):
-        found = known.get(host)
-        if isinstance(found, Exception):
-            raise found
-        if found is None:
-            return real(host, port, flags=socket.AI_NUMERICHOST, type=socket.SOCK_STREAM)
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in found]
-
-    monkeypatch.setattr(socket, "getaddrinfo", resolve)
-    return known
+def names(monkeypatch) -> Names:
+    return Names(monkeypatch)
 
 
 @pytest.mark.parametrize("url", [None, ""])
