@@ -6,7 +6,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --con
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run run-aws test check lint lint-aws format bench bench-accuracy bench-peers openapi test-tools constraints clean build-ApiFunction build-SweeperFunction
+.PHONY: help install run run-aws test check lint lint-aws format bench bench-accuracy bench-peers soak openapi test-tools constraints clean build-ApiFunction build-SweeperFunction
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ format: $(VENV)/.dev ## Format the code and mend what the linter can
 
 bench: $(VENV)/.dev test-tools ## Measure speed and memory; writes docs/benchmarks.md
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+soak: $(VENV)/.dev ## Go through 10,000 items on an AWS emulator with faults and killed workers; takes a while, ends by itself
+	@$(BIN)/python -m tests.soak $(ARGS)
 
 openapi: $(VENV)/.dev ## Write docs/openapi.json anew from the routes
 	@$(BIN)/python infra/openapi.py >docs/openapi.json
