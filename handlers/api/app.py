@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from fastapi import FastAPI
 
-from handlers.api import batches, catalogue, metrics, pairs, reports, results
+from handlers.api import batches, catalogue, metrics, pairs, reports, results, webhooks
 from handlers.api.docs import install_docs
 from handlers.api.errors import install_error_handlers
 from handlers.api.middleware import BodyLimit, RequestContext
@@ -44,7 +44,7 @@ def create_app(open_services: ServicesFactory) -> FastAPI:
     app.add_middleware(BodyLimit, max_file_bytes=lambda: app.state.services.limits.file_bytes)
     app.add_middleware(RequestContext)
     install_error_handlers(app)
-    for group in (batches, results, catalogue, pairs, reports, metrics):
+    for group in (batches, results, catalogue, pairs, reports, webhooks, metrics):
         app.include_router(group.router)
     install_docs(app)
     return app

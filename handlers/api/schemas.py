@@ -8,9 +8,10 @@ from typing import Annotated, Literal, NotRequired
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, PlainSerializer
 from typing_extensions import TypedDict
 
-from sync_core.domain.batch import BatchStatus, ItemStatus, Priority
+from sync_core.domain.batch import BatchStatus, EventType, ItemStatus, Priority
 from sync_core.domain.methods import AiModel, Method
 from sync_core.domain.result import Verdict
+from sync_core.jobs.ports.event_outbox import DeliveryStatus
 from sync_core.reports.results_document import timestamp
 
 _BATCH_ID = "batch_20250828_140600_a1b2c3d4"
@@ -349,6 +350,52 @@ class HealthResponse(Answer):
     methods: Annotated[list[Method], Field(description="Methods that can run now.")]
     workers: list[WorkerSummary]
     queue_depth: dict[Priority, QueueFigures]
+    timestamp: Timestamp
+
+
+class DeliveryAttempt(BaseModel):
+    """One try at sending an event."""
+
+    began_at: Timestamp
+    seconds: Annotated[float, Field(description="How long it took.")]
+    status_code: Annotated[int | None, Field(description="What the receiver answered; null where it did not.")]
+    error: Annotated[str | None, Field(description="Null where the receiver took the event.")]
+
+
+class Delivery(BaseModel):
+    """Where the delivery of one event is."""
+
+    event_id: Annotated[str, Field(examples=["evt_20250828_140600_a1b2c3d4_completed"])]
+    event_type: EventType
+    batch_id: BatchIdText
+    webhook_url: str
+    status: Annotated[
+        DeliveryStatus,
+        Field(
+            description="`pending`: sent, or sent again, at `next_attempt_at`; `delivered`: the receiver answered 2xx; "
+            "`given_up`: the last attempt of the schedule failed; `disabled`: the receiver answered 410 to this event "
+            "or another one of the batch; `undeliverable`: nothing can be sent as the service is set."
+        ),
+    ]
+    reason: Annotated[str | None, Field(description="Why it is given up, disabled or undeliverable, and what to do.")]
+    created_at: Timestamp
+    next_attempt_at: Timestamp | None
+    replays: Annotated[int, Field(description="How often it was sent anew on request.")]
+    attempts: Annotated[list[DeliveryAttempt], Field(description="The latest 20, oldest first.")]
+    payload: Annotated[dict[str, object], Field(description="What is sent.")]
+
+
+class DeliveriesResponse(Answer):
+    """The deliveries of one batch, in the order of its events."""
+
+    deliveries: list[Delivery]
+    timestamp: Timestamp
+
+
+class DeliveryResponse(Answer):
+    """The delivery of one event."""
+
+    delivery: Delivery
     timestamp: Timestamp
 
 

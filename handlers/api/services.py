@@ -19,6 +19,7 @@ from sync_core.jobs.ports.worker_registry import WorkerRegistry
 from sync_core.jobs.start import CancelBatch, StartBatch
 from sync_core.jobs.submit import AnalysePair, SubmitBatch
 from sync_core.jobs.webhook_address import WebhookAddresses
+from sync_core.jobs.webhook_log import WebhookLog
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class ApiServices:
     start: StartBatch
     cancel: CancelBatch
     webhooks: WebhookAddresses
+    webhook_log: WebhookLog
 
 
 def build_services(settings: ApiSettings, backend: Backend, clock: Clock) -> ApiServices:
@@ -61,6 +63,7 @@ def build_services(settings: ApiSettings, backend: Backend, clock: Clock) -> Api
         start=start,
         cancel=CancelBatch(store, clock),
         webhooks=WebhookAddresses(settings.webhook_allow_private),
+        webhook_log=WebhookLog(store, backend.event_outbox, keys, clock),
     )
 
 

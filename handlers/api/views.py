@@ -8,6 +8,7 @@ from datetime import datetime
 from handlers.api import schemas
 from sync_core.domain.batch import Batch, Item, ItemStatus, estimated_completion, visible_status
 from sync_core.domain.result import AnalysisStage
+from sync_core.jobs.ports.event_outbox import WebhookDelivery
 from sync_core.jobs.submit import Submitted
 from sync_core.reports.results_document import request_fields, result_fields, result_summary
 
@@ -138,4 +139,22 @@ def analysis(analysis_id: str, batch: Batch, item: Item, now: datetime) -> schem
             "status_url": analysis_url(analysis_id),
             "timestamp": now,
         }
+    )
+
+
+def delivery(delivery: WebhookDelivery) -> schemas.Delivery:
+    event = delivery.event
+    attempts = [schemas.DeliveryAttempt.model_validate(each, from_attributes=True) for each in delivery.attempts]
+    return schemas.Delivery(
+        event_id=event.event_id,
+        event_type=event.event_type,
+        batch_id=event.batch_id,
+        webhook_url=delivery.webhook_url,
+        status=delivery.status,
+        reason=delivery.reason,
+        created_at=event.created_at,
+        next_attempt_at=delivery.next_attempt_at,
+        replays=delivery.replays,
+        attempts=attempts,
+        payload=dict(event.payload),
     )

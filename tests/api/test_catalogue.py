@@ -86,6 +86,9 @@ def test_documentation_names_every_route_and_the_shape_of_errors(idle: LiveServi
         ("get", "/api/v1/health"),
         ("get", "/api/v1/reports/{batch_id}.json"),
         ("get", "/api/v1/reports/{batch_id}.csv"),
+        ("get", "/api/v1/webhooks/deliveries"),
+        ("get", "/api/v1/webhooks/deliveries/{event_id}"),
+        ("post", "/api/v1/webhooks/deliveries/{event_id}/replay"),
         ("get", "/metrics"),
     }
     for methods in paths.values():
