@@ -133,6 +133,36 @@ class TooShort(MediaError):
     code = "MEDIA_TOO_SHORT"
 
 
+class MediaChanged(MediaError):
+    """Another state of the file came up while it was read, or than the one that the item is pinned to."""
+
+    code = "MEDIA_CHANGED"
+
+
+class MediaForbidden(MediaError):
+    """Whoever keeps the file does not let it be read; the message says what to allow."""
+
+    code = "MEDIA_FORBIDDEN"
+
+
+class MediaArchived(MediaError):
+    """The file lies in an archive and must be restored before it can be read."""
+
+    code = "MEDIA_ARCHIVED"
+
+
+class MediaInOtherRegion(MediaError):
+    """The file lies in another region than the one that workers read from."""
+
+    code = "MEDIA_IN_OTHER_REGION"
+
+
+class MediaTooLarge(MediaError):
+    """The file is larger, or takes longer to read, than is allowed for its kind."""
+
+    code = "MEDIA_TOO_LARGE"
+
+
 class AnalysisError(SyncError):
     """The analysis cannot be done, now or later."""
 
@@ -176,6 +206,12 @@ class Throttled(TransientError):
 class StorageUnavailable(TransientError):
     code = "STORAGE_UNAVAILABLE"
     blames_item = False
+
+
+class MediaUnreachable(TransientError):
+    """The server that an https address names gives no usable answers; the item named it, so it has its attempts."""
+
+    code = "MEDIA_UNREACHABLE"
 
 
 class DecoderCrashed(TransientError):

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from sync_core.domain.methods import Method
+from sync_core.domain.remote_media import Fetched
 
 
 class Verdict(StrEnum):
@@ -102,7 +103,8 @@ class MediaInfo:
     """What was read of one file.
 
     `start_seconds` is where the chosen audio starts after the file's time zero. `frame_rate` is the video's, as an
-    exact fraction such as `24000/1001`, or None. `warnings` are sentences about damage that was survived.
+    exact fraction such as `24000/1001`, or None. `warnings` are sentences about damage that was survived. `fetched` is
+    what reading a remote file has cost; None for one that was here.
     """
 
     path: str
@@ -117,6 +119,7 @@ class MediaInfo:
     frame_rate: str | None
     start_timecode: str | None = None
     warnings: tuple[str, ...] = ()
+    fetched: Fetched | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from sync_core.domain.errors import (
     SyncError,
 )
 from sync_core.media.files import looks_like_media
+from sync_core.media.remote_file import RemoteFile
 
 _DEMUXERS = (
     "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dts,dtshd,dv,eac3,flac,flv,gxf,loas,lxf,matroska,mlp,mov,mp3,mpc,mpc8,mpeg,"
@@ -32,9 +33,12 @@ _OPTIONS = {
 }
 """Streams are looked for in the first 20 MB or 20 s, so that audio which starts late in a transport stream is found."""
 
+_BUFFER_BYTES = 64 * 1024
+"""Of a remote file: read anew after every jump, so no larger."""
 
-def open_container(path: Path, name: str) -> InputContainer:
-    """Open a resolved file.
+
+def open_container(file: Path | RemoteFile, name: str) -> InputContainer:
+    """Open a resolved or remote file.
 
     Parameters
     ----------
@@ -48,19 +52,26 @@ def open_container(path: Path, name: str) -> InputContainer:
     MediaCorrupt
         If it begins like media but cannot be opened.
     """
+    # "file:" keeps a name that begins like a protocol from being taken for one.
+    source = f"file:{file}" if isinstance(file, Path) else file
     try:
         # As `options` they would also go to the streams, and PyAV 17.0.1 crashes there on FLV and MPEG, whose streams
-        # show up late. "file:" keeps a name that begins like a protocol from being taken for one.
-        return av.open(f"file:{path}", container_options=dict(_OPTIONS), metadata_errors="replace")
+        # show up late.
+        container = av.open(
+            source, "r", container_options=dict(_OPTIONS), metadata_errors="replace", buffer_size=_BUFFER_BYTES
+        )
     except (av.FFmpegError, ValueError, MemoryError) as error:
-        raise _refusal(error, path, name) from error
+        raise _refusal(error, file, name) from error
+    if isinstance(file, RemoteFile):
+        file.raise_failure()
+    return container
 
 
-def _refusal(error: Exception, path: Path, name: str) -> SyncError:
+def _refusal(error: Exception, file: Path | RemoteFile, name: str) -> SyncError:
     if isinstance(error, MemoryError):
         return OutOfMemory(f"{name} could not be opened: out of memory")
     try:
-        is_media = looks_like_media(path)
+        is_media = looks_like_media(file)
     except FileNotFoundError:
         return MediaNotFound(f"{name} does not exist any more; check that nobody moves it while it is read")
     except OSError as failure:  # FFmpeg's own "Input/output error" may mean damage just as well

@@ -21,11 +21,13 @@ from numpy.typing import NDArray
 from sync_core.domain.errors import MediaCorrupt, MediaError, NoAudio, TooShort
 from sync_core.domain.result import MediaInfo
 from sync_core.media import probe
+from sync_core.media.audio_index import audio_plan
 from sync_core.media.container import open_container
 from sync_core.media.damage import Damage
 from sync_core.media.files import missing_wav_bytes
 from sync_core.media.gather import BLOCK_SECONDS, Gatherer, Planes
 from sync_core.media.packets import decoded_frames
+from sync_core.media.remote_file import RemoteFile
 from sync_core.media.resample import ANALYSIS_RATE_HZ
 from sync_core.media.rows import RowMaker
 from sync_core.media.timeline import Timeline
@@ -45,8 +47,8 @@ class AudioReader:
 
     Parameters
     ----------
-    path
-        A resolved, regular file.
+    file
+        A resolved, regular file, or a remote one.
     name
         What messages call the file: the path as the caller gave it.
     stream
@@ -64,7 +66,7 @@ class AudioReader:
 
     def __init__(
         self,
-        path: Path,
+        file: Path | RemoteFile,
         name: str,
         *,
         stream: int | None = None,
@@ -76,21 +78,24 @@ class AudioReader:
         self._damage = Damage()
         self._given_seconds = 0.0
         self._per_channel = per_channel
-        self._container = open_container(path, name)
+        self._file = file
+        self._container = open_container(file, name)
         try:
-            self._open(path, stream)
+            self._open(stream)
         except BaseException:
             self._container.close()
             raise
 
-    def _open(self, path: Path, wanted: int | None) -> None:
+    def _open(self, wanted: int | None) -> None:
         self._stream = probe.choose_stream(self._container, wanted, self._name)
         self._video = probe.programme_video(self._container)
         self._announced = probe.announced_seconds(self._container, self._stream) or 0.0
         self._announced_exactly = self._container.format.name in _EXACT_CONTAINERS
-        self._missing_bytes = missing_wav_bytes(path)
+        self._missing_bytes = missing_wav_bytes(self._file)
+        self._plan_fetches()
         frames = decoded_frames(self._container, self._stream, self._damage)
         first = next(frames, None)
+        self._raise_read_failure()
         if first is None:
             raise self._nothing_decoded()
         self._check_channel(first)
@@ -99,6 +104,18 @@ class AudioReader:
         self._timeline = self._make_timeline(first, tick_seconds)
         self.channels = tuple(channel.name for channel in first.layout.channels)
         self.info = self._describe(first, tick_seconds)
+
+    def _raise_read_failure(self) -> None:
+        """Raise what reading a remote file met, which FFmpeg may have taken for the end of the file."""
+        if isinstance(self._file, RemoteFile):
+            self._file.raise_failure()
+
+    def _plan_fetches(self) -> None:
+        """Have only the chosen stream fetched, where the container tells where that lies."""
+        if isinstance(self._file, RemoteFile):
+            plan = audio_plan(self._container, self._stream, file_bytes=self._file.size_bytes)
+            if plan is not None:
+                self._file.follow(plan)
 
     def _make_timeline(self, first: AudioFrame, tick_seconds: float) -> Timeline:
         start = (first.pts or 0) * tick_seconds
@@ -153,6 +170,7 @@ class AudioReader:
         for block in self._rows():
             self._given_seconds += block.shape[1] / ANALYSIS_RATE_HZ
             yield block
+        self._raise_read_failure()
         self._finish()
 
     def _rows(self) -> Iterator[NDArray[np.float32]]:
@@ -179,7 +197,8 @@ class AudioReader:
         self._note_missing_end()
         duration = self._given_seconds
         told = self._damage.sentences()
-        self.info = replace(self.info, duration_seconds=round(duration, 6), warnings=told)
+        fetched = self._file.fetched if isinstance(self._file, RemoteFile) else None
+        self.info = replace(self.info, duration_seconds=round(duration, 6), warnings=told, fetched=fetched)
         if duration >= MINIMUM_SECONDS:
             return
         if self._damage.any_loss:

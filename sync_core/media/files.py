@@ -5,10 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 from sync_core.domain.errors import MediaCorrupt, MediaNotFound, MediaUnsupported, PathNotAllowed, StorageUnavailable
 from sync_core.domain.media import MediaPolicy, MediaRef, MediaScheme, is_inside
+from sync_core.media.remote_file import RemoteFile
 
 _SIGNATURES = (
     (0, b"RIFF"),
@@ -36,7 +40,7 @@ _SIGNATURES = (
 
 
 def resolve(ref: MediaRef, policy: MediaPolicy) -> Path:
-    """Return the regular file that a reference means, with symbolic links followed.
+    """Return the regular file that a reference to a local path means, with symbolic links followed.
 
     The roots themselves may be symbolic links; what lies in them must stay in them.
 
@@ -47,14 +51,13 @@ def resolve(ref: MediaRef, policy: MediaPolicy) -> Path:
     MediaNotFound
         If nothing is there.
     MediaUnsupported
-        If it is a folder, a pipe, a device or a socket (none of which is ever opened), or not a local path.
+        If it is a folder, a pipe, a device or a socket, none of which is ever opened.
     MediaCorrupt
         If the file is empty.
     StorageUnavailable
         If the storage itself fails.
     """
-    if ref.scheme is not MediaScheme.FILE:
-        raise MediaUnsupported(f"{ref.location}: only local files are read in this version; copy it to a media root")
+    assert ref.scheme is MediaScheme.FILE, "other references are opened by `open_remote`"
     allowed = policy.check(ref)
     path = Path(os.path.realpath(allowed.location))
     if not policy.unrestricted and not is_inside(str(path), [os.path.realpath(root) for root in policy.roots]):
@@ -93,31 +96,59 @@ def _kind(mode: int) -> str:
     return kinds.get(stat.S_IFMT(mode), "a device")
 
 
-def looks_like_media(path: Path) -> bool:
+def looks_like_media(file: Path | RemoteFile) -> bool:
     """Tell by its first bytes whether a file that no demuxer accepts is damaged media rather than something else."""
-    with path.open("rb") as file:
-        head = file.read(16)
+    with _opened(file) as opened:
+        head = opened.read(16)
     return any(head[at : at + len(mark)] == mark for at, mark in _SIGNATURES)
 
 
-def missing_wav_bytes(path: Path) -> int:
+def missing_wav_bytes(file: Path | RemoteFile) -> int:
     """Count the bytes that a WAV or RF64 file's header announces but the file does not have; 0 for anything else.
 
     FFmpeg shortens such a file silently, so a copy that was cut off would pass for a whole one.
     """
-    size, long_length = path.stat().st_size, 0
-    with path.open("rb") as file:
-        if file.read(4) not in (b"RIFF", b"RF64", b"BW64") or file.read(8)[4:] != b"WAVE":
+    with _opened(file) as opened:
+        if opened.read(4) not in (b"RIFF", b"RF64", b"BW64") or opened.read(8)[4:] != b"WAVE":
             return 0
-        while len(head := file.read(8)) == 8:
-            length = int.from_bytes(head[4:], "little")
-            if head[:4] == b"data":
-                length = length if length < _STREAMED else long_length
-                return max(file.tell() + length - size, 0) if length else 0
-            body = file.read(16) if head[:4] == b"ds64" else b""
-            long_length = int.from_bytes(body[8:16], "little") or long_length
-            file.seek(length + length % 2 - len(body), os.SEEK_CUR)
+        return _missing_data_bytes(opened, size_bytes(file))
+
+
+def _missing_data_bytes(file: _Readable, size: int) -> int:
+    long_length = 0
+    while len(head := file.read(8)) == 8:
+        length = int.from_bytes(head[4:], "little")
+        if head[:4] == b"data":
+            length = length if length < _STREAMED else long_length
+            return max(file.tell() + length - size, 0) if length else 0
+        body = file.read(16) if head[:4] == b"ds64" else b""
+        long_length = int.from_bytes(body[8:16], "little") or long_length
+        file.seek(length + length % 2 - len(body), os.SEEK_CUR)
     return 0
+
+
+class _Readable(Protocol):
+    def read(self, count: int, /) -> bytes: ...
+    def seek(self, offset: int, whence: int = ..., /) -> int: ...
+    def tell(self) -> int: ...
+
+
+@contextmanager
+def _opened(file: Path | RemoteFile) -> Iterator[_Readable]:
+    """Read a file from its start; a remote one is put back to where its demuxer left it."""
+    if isinstance(file, RemoteFile):
+        position = file.tell()
+        file.seek(0)
+        yield file
+        file.seek(position)
+        return
+    with file.open("rb") as opened:
+        yield opened
+
+
+def size_bytes(file: Path | RemoteFile) -> int:
+    """Give a file's length."""
+    return file.size_bytes if isinstance(file, RemoteFile) else file.stat().st_size
 
 
 _STREAMED = 0x7FFF_0000

@@ -16,6 +16,7 @@ from sync_core.domain.media import MediaPolicy
 from sync_core.domain.methods import DEFAULT_AI_MODEL, DEFAULT_METHODS, Method, label
 from sync_core.domain.result import AnalysisResult, AnalysisStage, ChannelOffset, MethodResult, Progress
 from sync_core.jobs.ports.analyzer import AnalysisRequest, OnProgress
+from sync_core.media.open_remote import Locate, nowhere
 from sync_core.pipeline.ai import Prepared, prepare
 from sync_core.pipeline.ai_settings import ON_THE_CPU, AiSettings, why_unavailable
 from sync_core.pipeline.assemble import assemble
@@ -38,6 +39,7 @@ def compare_files(
     ai: AiSettings = ON_THE_CPU,
     on_progress: OnProgress,
     spool_folder: Path | None = None,
+    locate: Locate = nowhere,
 ) -> AnalysisResult:
     """Compare a dub with its master.
 
@@ -54,6 +56,8 @@ def compare_files(
     spool_folder
         Where the decoded audio lies meanwhile, 230 MB per hour and file, in a folder of its own that is always removed;
         None: the system's folder for temporary files.
+    locate
+        Gives addresses for objects in S3; called on other threads, several at once.
 
     Raises
     ------
@@ -67,7 +71,7 @@ def compare_files(
         If the machine lacks room.
     """
     unavailable = _unavailable_methods(request, ai)
-    master, dub = find_source(request.master_file, policy), find_source(request.dub_file, policy)
+    master, dub = (find_source(text, policy, locate) for text in (request.master_file, request.dub_file))
     try:
         with tempfile.TemporaryDirectory(prefix="sync-", dir=spool_folder) as spool:
             loaded = load_pair(

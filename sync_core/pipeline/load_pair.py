@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from sync_core.analysis.track import Track, TrackBuilder
-from sync_core.domain.media import MediaPolicy, MediaRef, parse_media_ref
+from sync_core.domain.media import MediaPolicy, MediaRef, MediaScheme, parse_media_ref
 from sync_core.domain.result import MediaInfo
 from sync_core.media.decode import AudioReader
 from sync_core.media.files import resolve
+from sync_core.media.open_remote import Locate, nowhere, open_remote
+from sync_core.media.range_client import Interrupted
+from sync_core.media.remote_file import RemoteFile
 
 _TICK_SECONDS = 0.25
 """How often progress is told while the files are decoded."""
@@ -22,17 +27,51 @@ _SILENT_PEAK = 1e-5
 """-100 dB of full scale: nothing that could be heard or compared."""
 
 
+class Source(Protocol):
+    """A file that may be read: what the caller called it, and how it is opened."""
+
+    @property
+    def ref(self) -> MediaRef: ...
+
+    @property
+    def identity(self) -> Hashable:
+        """What two sources have in common that give the same audio."""
+        ...
+
+    def opened(self, is_over: Callable[[], bool]) -> AbstractContextManager[Path | RemoteFile]:
+        """Open the file; `is_over` tells whether nobody waits for it any more."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
-class Source:
-    """A file that may be read: what the caller called it, and where it is."""
+class LocalSource:
+    """A regular file."""
 
     ref: MediaRef
     path: Path
 
     @property
-    def identity(self) -> tuple[Path, int | None, int | None]:
-        """What two sources have in common that give the same audio."""
+    def identity(self) -> Hashable:
         return self.path, self.ref.stream, self.ref.channel
+
+    def opened(self, is_over: Callable[[], bool]) -> AbstractContextManager[Path]:  # noqa: ARG002 - nothing waits
+        return nullcontext(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteSource:
+    """An object in S3, or a file at an https address."""
+
+    ref: MediaRef
+    policy: MediaPolicy
+    locate: Locate
+
+    @property
+    def identity(self) -> Hashable:
+        return self.ref
+
+    def opened(self, is_over: Callable[[], bool]) -> AbstractContextManager[RemoteFile]:
+        return closing(open_remote(self.ref, self.policy, self.locate, is_over=is_over))
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +84,18 @@ class Loaded:
     silent: bool
 
 
-def find_source(text: str, policy: MediaPolicy) -> Source:
-    """Read a media reference, check it against the policy and find its file.
+def find_source(text: str, policy: MediaPolicy, locate: Locate = nowhere) -> Source:
+    """Read a media reference, check it against the policy, and find a local one's file.
 
     Raises
     ------
     InvalidMediaReference, MediaError
-        As `parse_media_ref` and `media.files.resolve` say.
+        As `parse_media_ref`, `MediaPolicy.check` and `media.files.resolve` say.
     """
     ref = parse_media_ref(text)
-    return Source(ref, resolve(ref, policy))
+    if ref.scheme is MediaScheme.FILE:
+        return LocalSource(ref, resolve(ref, policy))
+    return RemoteSource(policy.check(ref), policy, locate)
 
 
 def load_pair(
@@ -122,9 +163,16 @@ class _Job:
         self.fraction = 0.0
 
     def run(self, stop: threading.Event) -> Loaded:
+        try:
+            with self._source.opened(stop.is_set) as file:
+                return self._load(file, stop)
+        except Interrupted:
+            raise _Stopped from None
+
+    def _load(self, file: Path | RemoteFile, stop: threading.Event) -> Loaded:
         ref = self._source.ref
         with AudioReader(
-            self._source.path, str(ref), stream=ref.stream, channel=ref.channel, per_channel=self._per_channel
+            file, str(ref), stream=ref.stream, channel=ref.channel, per_channel=self._per_channel
         ) as reader:
             builders = self._builders(reader)
             peak = 0.0

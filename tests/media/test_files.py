@@ -114,12 +114,6 @@ def test_a_file_that_may_not_be_read(root: Path) -> None:
         resolved(root / "a.wav", root)
 
 
-@pytest.mark.parametrize("text", ["s3://bucket/key.wav", "https://host/a.wav"])
-def test_only_local_files_are_read(text: str) -> None:
-    with pytest.raises(MediaUnsupported, match="only local files"):
-        resolve(parse_media_ref(text), MediaPolicy(allowed_buckets=("bucket",), https_enabled=True))
-
-
 @pytest.mark.parametrize(
     ("name", "content"),
     [

@@ -1,0 +1,71 @@
+"""Objects that are read through addresses with a signature, which somebody else makes and renews."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+from collections.abc import Callable, Mapping
+
+import urllib3
+from urllib3 import BaseHTTPResponse
+
+from sync_core.domain.errors import StorageUnavailable, Throttled, TransientError
+from sync_core.domain.remote_media import Refusal
+from sync_core.media.origin import CONNECTIONS, TIMEOUT
+
+Locate = Callable[[Refusal | None], str]
+"""Gives an address for the object; told how the last one was refused, a new one, or raises what that means."""
+
+_RENEWALS = 5
+"""More of them for one file are not the passing of time, but a signature that is never accepted."""
+
+
+class PresignedOrigin:
+    """The Origin of an object behind presigned addresses.
+
+    Parameters
+    ----------
+    trusted
+        Certificate authorities.
+    """
+
+    def __init__(self, locate: Locate, trusted: ssl.SSLContext) -> None:
+        self._locate = locate
+        self._pool = urllib3.PoolManager(num_pools=2, maxsize=CONNECTIONS, ssl_context=trusted)
+        self._renewing = threading.Lock()
+        self._renewed = 0
+        self._url: str | None = None
+
+    def get(self, headers: Mapping[str, str]) -> BaseHTTPResponse:
+        return self._pool.urlopen(
+            "GET",
+            self._address(),
+            headers=headers,
+            timeout=TIMEOUT,
+            retries=False,
+            redirect=False,
+            preload_content=False,
+            decode_content=False,
+        )
+
+    def _address(self) -> str:
+        with self._renewing:
+            if self._url is None:
+                self._url = self._locate(None)
+            return self._url
+
+    def refused(self, refusal: Refusal) -> None:
+        """Have the address renewed, once for all threads that it was refused to."""
+        with self._renewing:
+            if self._renewed >= _RENEWALS:
+                raise StorageUnavailable(
+                    f"The storage refused {_RENEWALS} addresses one after the other ({refusal.status}: {refusal.body})."
+                )
+            self._url = self._locate(refusal)
+            self._renewed += 1
+
+    def trouble(self, sentence: str, *, throttled: bool) -> TransientError:
+        return Throttled(f"{sentence}; the storage asks to slow down") if throttled else StorageUnavailable(sentence)
+
+    def close(self) -> None:
+        self._pool.clear()

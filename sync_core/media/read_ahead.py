@@ -1,0 +1,135 @@
+"""Blocks of a remote file, fetched by several threads ahead of their reader, within a bound of memory."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from sync_core.media.origin import CONNECTIONS
+from sync_core.media.range_client import Interrupted
+from sync_core.media.ranges import ByteRange, total_bytes
+
+BUDGET_BYTES: Final = 24 * 1024 * 1024
+_TICK_SECONDS = 0.5
+"""How often a waiting reader looks whether anybody still waits for it."""
+
+
+class ReadAhead:
+    """Keeps the next blocks coming. One thread reads; `fetch` is called on others.
+
+    Parameters
+    ----------
+    fetch
+        Gives the bytes of a block; what it raises is raised to the reader once that one comes to the block.
+    is_over
+        Tells whether nobody waits for the reader any more.
+    """
+
+    def __init__(
+        self,
+        fetch: Callable[[ByteRange], bytearray],
+        *,
+        is_over: Callable[[], bool] = lambda: False,
+        budget_bytes: int = BUDGET_BYTES,
+        threads: int = CONNECTIONS,
+    ) -> None:
+        self._fetch = fetch
+        self._is_over = is_over
+        self._budget_bytes = budget_bytes
+        self._most_threads = threads
+        self._changed = threading.Condition()
+        self._queue: deque[ByteRange] = deque()
+        self._running: set[ByteRange] = set()
+        self._held: dict[ByteRange, bytearray | BaseException] = {}
+        self._idle_threads = 0
+        self._threads = 0
+        self._closed = False
+
+    def get(self, first: ByteRange, upcoming: Iterable[ByteRange]) -> bytearray:
+        """Wait for a block, while as many of the upcoming ones are fetched as there is room for.
+
+        What else was held or waited for is given up where its room is needed.
+
+        Raises
+        ------
+        Interrupted
+            If nobody waits any more.
+        """
+        with self._changed:
+            self._plan(first, upcoming)
+            while (block := self._held.get(first)) is None:
+                if self._is_over() or self._closed:
+                    raise Interrupted
+                self._changed.wait(_TICK_SECONDS)
+        if isinstance(block, BaseException):
+            raise block
+        return block
+
+    def covering(self, position: int) -> ByteRange | None:
+        """Give a block that is held or being fetched and holds a position."""
+        with self._changed:
+            known = (*self._held, *self._running)
+            return next((block for block in known if block.start <= position < block.stop), None)
+
+    def close(self) -> None:
+        """Let the threads end, each once its request does; nobody waits for them."""
+        with self._changed:
+            self._closed = True
+            self._queue.clear()
+            self._held.clear()
+            self._changed.notify_all()
+
+    def _plan(self, first: ByteRange, upcoming: Iterable[ByteRange]) -> None:
+        wanted, room = [first], self._budget_bytes - first.size
+        for block in upcoming:
+            room -= block.size
+            if room < 0:
+                break
+            wanted.append(block)
+        self._forget(keep=set(wanted))
+        self._queue = deque(block for block in wanted if block not in self._held and block not in self._running)
+        self._start_threads()
+        self._changed.notify_all()
+
+    def _forget(self, keep: set[ByteRange]) -> None:
+        """Drop what nobody wants now, the oldest first, until the wanted blocks have room."""
+        excess = total_bytes(keep | self._held.keys() | self._running) - self._budget_bytes
+        for block in [one for one in self._held if one not in keep]:
+            if excess <= 0:
+                break
+            excess -= block.size
+            del self._held[block]
+
+    def _start_threads(self) -> None:
+        missing = min(len(self._queue) - self._idle_threads, self._most_threads - self._threads)
+        for _ in range(missing):
+            self._threads += 1
+            threading.Thread(target=self._work, name="read-ahead", daemon=True).start()
+
+    def _work(self) -> None:
+        while (block := self._next()) is not None:
+            outcome: bytearray | BaseException
+            try:
+                outcome = self._fetch(block)
+            except BaseException as error:  # noqa: BLE001 - it is the reader's
+                outcome = error
+            with self._changed:
+                self._running.discard(block)
+                if not self._closed:
+                    self._held[block] = outcome
+                self._changed.notify_all()
+
+    def _next(self) -> ByteRange | None:
+        """Wait for a block to fetch; None at the end."""
+        with self._changed:
+            self._idle_threads += 1
+            while not self._queue and not self._closed:
+                self._changed.wait()
+            self._idle_threads -= 1
+            if self._closed:
+                return None
+            block = self._queue.popleft()
+            self._running.add(block)
+            return block
