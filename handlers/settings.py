@@ -10,7 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from sync_core.domain.batch import Priority
 from sync_core.domain.errors import ConfigurationError
-from sync_core.domain.media import MediaPolicy
+from sync_core.domain.media import MediaPolicy, is_inside
 from sync_core.jobs.csv_rows import UploadLimits
 from sync_core.jobs.process import AttemptPolicy
 from sync_core.jobs.worker_loop import WorkerPolicy
@@ -38,6 +38,10 @@ class CommonSettings(BaseSettings):
     retention_days: Annotated[
         PositiveInt, Field(description="How long the aws back end keeps batches and idempotency keys.")
     ] = 90
+    drop_dir: Annotated[
+        Path | None,
+        Field(description="Folder that `serve` watches; unset, `drop` in the data folder, and none with aws."),
+    ] = None
     media_roots: Annotated[tuple[Path, ...], Field(description="JSON list of the folders that media may lie in.")] = (
         Field(default_factory=lambda: (Path("/mnt/data"), Path.cwd()))
     )
@@ -72,7 +76,17 @@ class CommonSettings(BaseSettings):
     def media_policy(self) -> MediaPolicy:
         """The media that may be read; on one machine, relative paths are taken against the working directory."""
         relative_to = str(Path.cwd()) if self.backend == "embedded" else None
-        return MediaPolicy(roots=tuple(map(str, self.media_roots)), relative_to=relative_to)
+        roots = list(map(str, self.media_roots))
+        if self.watched_dir and not is_inside(str(self.watched_dir), roots):
+            roots.append(str(self.watched_dir))
+        return MediaPolicy(roots=tuple(roots), relative_to=relative_to)
+
+    @property
+    def watched_dir(self) -> Path | None:
+        """The folder into which files may be dropped; media may lie in it."""
+        if self.drop_dir is None:
+            return (self.data_dir / "drop").absolute() if self.backend == "embedded" else None
+        return self.drop_dir.absolute()
 
 
 class AiModelSettings(BaseSettings):
@@ -92,21 +106,59 @@ class AiModelSettings(BaseSettings):
     ] = None
 
 
-class ApiSettings(CommonSettings):
-    """What the API can be told."""
+class UploadSettings(CommonSettings):
+    """What may come in as a batch, through the API or by a drop folder."""
 
     upload_max_bytes: Annotated[PositiveInt, Field(description="Largest upload.")] = 10_000_000
     upload_max_rows: Annotated[PositiveInt, Field(description="Most rows in one upload.")] = 50_000
     upload_max_cell_characters: Annotated[PositiveInt, Field(description="Longest cell in an upload.")] = 4_096
-    wait_max_seconds: Annotated[PositiveFloat, Field(description="Longest `wait_seconds` of a one-pair analysis.")] = (
-        300.0
-    )
     webhook_allow_private: Annotated[bool, Field(description="Accept webhook receivers on the own network.")] = False
 
     @property
     def upload_limits(self) -> UploadLimits:
         """The limits of an upload."""
         return UploadLimits(self.upload_max_bytes, self.upload_max_rows, self.upload_max_cell_characters)
+
+
+class ApiSettings(UploadSettings):
+    """What the API can be told."""
+
+    wait_max_seconds: Annotated[PositiveFloat, Field(description="Longest `wait_seconds` of a one-pair analysis.")] = (
+        300.0
+    )
+
+
+class ServeSettings(ApiSettings):
+    """What `serve` can be told: the API, and a drop folder on this machine."""
+
+    results_dir: Annotated[
+        Path | None, Field(description="Where results of dropped files go; unset, `results` beside the drop folder.")
+    ] = None
+    drop_settle_seconds: Annotated[
+        PositiveFloat, Field(description="How long a dropped file must have stayed as it is before it is read.")
+    ] = 1.0
+
+    @property
+    def written_dir(self) -> Path | None:
+        """The folder into which results are written."""
+        if self.watched_dir is None:
+            return None
+        return (self.results_dir or self.watched_dir.parent / "results").absolute()
+
+    @property
+    def drop_source(self) -> str:
+        """A name for the drop folder that stays the same when the data folder is moved with all that is in it."""
+        folder, data_dir = self.watched_dir, self.data_dir.absolute()
+        if folder is None or not folder.is_relative_to(data_dir):
+            return f"file://{folder}"
+        return f"data:{folder.relative_to(data_dir).as_posix()}"
+
+    @model_validator(mode="after")
+    def _keep_results_apart(self) -> Self:
+        drop, results = self.watched_dir, self.written_dir
+        if drop and results and (results.is_relative_to(drop) or drop.is_relative_to(results)):
+            raise ValueError(f"SYNC_RESULTS_DIR {results} and SYNC_DROP_DIR {drop} must not lie in each other")
+        return self
 
 
 class LambdaSettings(ApiSettings):

@@ -12,7 +12,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
-NOT_ON_LAMBDA = {"rich", "typer", "uvicorn"}  # the command line's, and the server on one machine
+NOT_ON_LAMBDA = {"rich", "typer", "uvicorn", "watchfiles"}  # the command line's, and the server on one machine
 
 
 def wanted() -> Iterator[Requirement]:

@@ -15,8 +15,9 @@ import typer
 
 from handlers.backends import check_configured
 from handlers.cli.backend_choice import BackendOption, LocalOption, backend_environment
+from handlers.cli.drop_watch import drop_folder_watched
 from handlers.logs import set_up_logging
-from handlers.settings import ApiSettings, WorkerSettings, read_settings
+from handlers.settings import ServeSettings, WorkerSettings, read_settings
 from sync_core.domain.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -38,9 +39,9 @@ def serve(
     backend: BackendOption = None,
     local: LocalOption = False,
 ) -> None:
-    """Run the API and a worker, until Ctrl-C."""
+    """Run the API and a worker, and watch the drop folder, until Ctrl-C."""
     with backend_environment(backend, local=local):
-        settings = read_settings(ApiSettings)
+        settings = read_settings(ServeSettings)
         worker_settings = read_settings(WorkerSettings, slots=workers or None)
         slots = worker_settings.slots if workers is None else workers
         set_up_logging(settings.log_level, settings.log_format)
@@ -71,13 +72,14 @@ def _listen(host: str, port: int) -> socket.socket:
     return listening
 
 
-async def _serve(settings: ApiSettings, listening: socket.socket, slots: int) -> None:
+async def _serve(settings: ServeSettings, listening: socket.socket, slots: int) -> None:
     await check_configured(settings)  # what cannot be opened is told here, in one sentence
     server = _make_server()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _ask_to_exit, server)
-    async with _worker_kept_running(slots) if slots else contextlib.nullcontext():
+    working = _worker_kept_running(slots) if slots else contextlib.nullcontext()
+    async with working, drop_folder_watched(settings):
         await server.serve(sockets=[listening])
 
 

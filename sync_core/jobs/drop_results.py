@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -41,7 +41,7 @@ class WriteDropResults:
     files: DropStore
     store: BatchStore
     clock: Clock
-    formats: dict[str, WriteDocument]
+    formats: Mapping[str, WriteDocument]
 
     async def write_due(self) -> int:
         """Write the results of each dropped batch that has ended; gives their number."""

@@ -2,15 +2,54 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from handlers.settings import ApiSettings, WorkerSettings, read_settings
+from handlers.settings import ApiSettings, ServeSettings, WorkerSettings, read_settings
 from sync_core.domain.errors import ConfigurationError
 
 
 def test_media_roots_are_read_from_a_json_list(monkeypatch):
     monkeypatch.setenv("SYNC_MEDIA_ROOTS", '["/srv/media", "/mnt/b"]')
-    assert read_settings(ApiSettings).media_policy.roots == ("/srv/media", "/mnt/b")
+    monkeypatch.setenv("SYNC_DATA_DIR", "/srv/data")
+    assert read_settings(ApiSettings).media_policy.roots == ("/srv/media", "/mnt/b", "/srv/data/drop")
+
+
+@pytest.mark.parametrize(
+    ("settings", "drop", "results"),
+    [
+        ({}, "/srv/data/drop", "/srv/data/results"),
+        ({"SYNC_DROP_DIR": "/films/in"}, "/films/in", "/films/results"),
+        ({"SYNC_DROP_DIR": "/films/in", "SYNC_RESULTS_DIR": "/films/out"}, "/films/in", "/films/out"),
+        ({"SYNC_BACKEND": "aws"}, None, None),
+        ({"SYNC_BACKEND": "aws", "SYNC_DROP_DIR": "/films/in"}, "/films/in", "/films/results"),
+    ],
+)
+def test_the_drop_folder_needs_no_setting_on_one_machine(monkeypatch, settings, drop, results):
+    for name, value in {"SYNC_DATA_DIR": "/srv/data", **settings}.items():
+        monkeypatch.setenv(name, value)
+    read = read_settings(ServeSettings)
+    assert (read.watched_dir, read.written_dir) == (drop and Path(drop), results and Path(results))
+    assert drop is None or drop in read.media_policy.roots
+
+
+@pytest.mark.parametrize("results", ["/films/in", "/films/in/results", "/films"])
+def test_results_are_never_written_under_what_is_watched(monkeypatch, results):
+    monkeypatch.setenv("SYNC_DROP_DIR", "/films/in")
+    monkeypatch.setenv("SYNC_RESULTS_DIR", results)
+    with pytest.raises(ConfigurationError, match="SYNC_RESULTS_DIR"):
+        read_settings(ServeSettings)
+
+
+def test_the_drop_folder_keeps_its_name_when_the_data_folder_is_moved(monkeypatch):
+    names = set()
+    for folder in ("/srv/a", "/srv/b"):
+        monkeypatch.setenv("SYNC_DATA_DIR", folder)
+        names.add(read_settings(ServeSettings).drop_source)
+    monkeypatch.setenv("SYNC_DROP_DIR", "/films/in")
+    assert len(names) == 1
+    assert read_settings(ServeSettings).drop_source not in names
 
 
 def test_without_settings_the_sample_paths_and_the_working_directory_are_allowed(monkeypatch, tmp_path):

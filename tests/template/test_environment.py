@@ -9,6 +9,7 @@ from tests.template.resources import Stack, text_of
 
 LEFT_OUT = {
     "data_dir": "belongs to the embedded back end",
+    "drop_dir": "is watched by `serve`; here it is the bucket's drop/",
     "tolerance_seconds": "unset means one video frame",
     "model_dir": "the image says where its models are",
     "ai_device": "auto takes the GPU that the task is given",

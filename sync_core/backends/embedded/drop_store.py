@@ -46,10 +46,10 @@ class EmbeddedDropStore:
     async def find(self, key: str, version: str | None = None) -> DropObject | None:
         path = self._path_of(key)
         with self._as_ours(path):
-            status = await asyncio.to_thread(_status_of, path)
-        if status is None or not stat.S_ISREG(status.st_mode) or not await asyncio.to_thread(self._is_inside, path):
+            status = await asyncio.to_thread(regular_file_status, path)
+        if status is None or not await asyncio.to_thread(self._is_inside, path):
             return None
-        found = DropObject(key, _version_of(status), status.st_size, str(path))
+        found = DropObject(key, version_of(status), status.st_size, str(path))
         return found if version in (None, found.version) else None
 
     async def read(self, found: DropObject) -> bytes | None:
@@ -123,14 +123,17 @@ def _area_of(key: str) -> str:
     raise NotFound(f"{key!r} is neither under {DROP} nor under {RESULTS}.")
 
 
-def _status_of(path: Path) -> os.stat_result | None:
+def regular_file_status(path: Path) -> os.stat_result | None:
+    """Look at a file; None if there is none, or something else, such as a link that could lead anywhere."""
     try:
-        return path.lstat()
+        status = path.lstat()
     except (FileNotFoundError, NotADirectoryError):
         return None
+    return status if stat.S_ISREG(status.st_mode) else None
 
 
-def _version_of(status: os.stat_result) -> str:
+def version_of(status: os.stat_result) -> str:
+    """Name a file's version; it is another one whenever the file was written, touched or replaced."""
     return f"{status.st_size}-{status.st_mtime_ns}-{status.st_ino}"
 
 
@@ -141,8 +144,8 @@ def _read(path: Path, version: str) -> bytes | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     with os.fdopen(handle, "rb") as file:
-        content = file.read() if _version_of(os.fstat(handle)) == version else None
-        return content if _version_of(os.fstat(handle)) == version else None
+        content = file.read() if version_of(os.fstat(handle)) == version else None
+        return content if version_of(os.fstat(handle)) == version else None
 
 
 def _list(folder: Path, key: str) -> list[DropObject]:
