@@ -63,7 +63,11 @@ class EventType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ItemRequest:
-    """One row of an upload: what to compare, and how."""
+    """One row of an upload: what to compare, and how.
+
+    `pinned` are master and dub as the first attempt pinned them to what it found, if one of them lies in S3; every
+    attempt reads these.
+    """
 
     master_file: str
     dub_file: str
@@ -72,6 +76,12 @@ class ItemRequest:
     description: str = ""
     tags: tuple[str, ...] = ()
     per_channel: bool = False
+    pinned: tuple[str, str] | None = None
+
+    @property
+    def files(self) -> tuple[str, str]:
+        """The references to read: master and dub."""
+        return self.pinned or (self.master_file, self.dub_file)
 
 
 @dataclass(frozen=True, slots=True)

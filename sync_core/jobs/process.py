@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from sync_core.domain.batch import Change, Item, ItemEnd, ItemProgress, ItemStatus
+from sync_core.domain.batch import Change, Item, ItemEnd, ItemProgress, ItemRequest, ItemStatus
 from sync_core.domain.errors import (
     AnalysisTimeout,
     AttemptsExhausted,
@@ -28,11 +28,13 @@ from sync_core.domain.errors import (
     Throttled,
     TransientError,
 )
+from sync_core.domain.media import parse_media_ref
 from sync_core.domain.result import AnalysisResult, AnalysisStage, Progress
 from sync_core.domain.result_document import result_document
 from sync_core.jobs.ports.analyzer import AnalysisRequest, Analyzer
 from sync_core.jobs.ports.batch_store import BatchStore, Begun, NotBegun, Refusal
 from sync_core.jobs.ports.clock import Clock
+from sync_core.jobs.ports.media_objects import MediaObjects
 from sync_core.jobs.ports.report_store import ReportStore
 from sync_core.jobs.ports.work_queue import Delivery, WorkQueue
 from sync_core.jobs.start import messages_for
@@ -80,7 +82,10 @@ class AttemptPolicy:
 
 @dataclass(frozen=True, slots=True)
 class ItemProcessor:
-    """Use case: process one delivery. One instance serves all slots of a worker."""
+    """Use case: process one delivery. One instance serves all slots of a worker.
+
+    `media` pins what lies in S3; None where nothing there can be read.
+    """
 
     worker_id: str
     store: BatchStore
@@ -90,6 +95,7 @@ class ItemProcessor:
     clock: Clock
     policy: AttemptPolicy
     on_progress: Callable[[Begun, Progress], None] = lambda _begun, _progress: None
+    media: MediaObjects | None = None
 
     async def process(self, delivery: Delivery, *, slot: int = 0) -> Outcome:
         """Do the item, and dispose of the message by what became of it; `slot` is for the log.
@@ -230,11 +236,10 @@ class _Attempt:
 
     async def _analyse(self) -> AnalysisResult:
         request, limit = self.begun.item.request, self.its.policy.timeout_seconds
-        asked = AnalysisRequest(
-            request.master_file, request.dub_file, request.methods, request.ai_model, request.per_channel
-        )
         try:
             async with asyncio.timeout(limit) as timer:
+                master, dub = await self._pinned(request)
+                asked = AnalysisRequest(master, dub, request.methods, request.ai_model, request.per_channel)
                 return await self.its.analyzer.analyze(asked, self._note)
         except TimeoutError:
             if not timer.expired():
@@ -243,6 +248,21 @@ class _Attempt:
                 f"The analysis of {request.dub_file} took longer than {limit:g} s; "
                 "raise SYNC_ANALYSIS_TIMEOUT_SECONDS if the files are that long."
             ) from None
+
+    async def _pinned(self, request: ItemRequest) -> tuple[str, str]:
+        """Give the files to read; the first attempt pins those in S3, and the next ones find that in the request."""
+        its = self.its
+        if its.media is None or request.pinned:
+            return request.files
+        master, dub = [str(await its.media.pin(parse_media_ref(text))) for text in request.files]
+        if (master, dub) != request.files:
+            self.lease, self.batch_cancelled = await its.store.renew(
+                self.lease,
+                now=its.clock.now(),
+                lease_seconds=its.policy.lease_seconds,
+                request=replace(request, pinned=(master, dub)),
+            )
+        return master, dub
 
     def _note(self, progress: Progress) -> None:
         self.progress = progress

@@ -68,6 +68,8 @@ class SubmitBatch:
     async def retry_failed(self, batch_id: str, *, idempotency_key: str | None = None) -> Submitted:
         """Make a new batch of the failed items of an ended one; the old batch stays as it is.
 
+        Objects in S3 that a reference names without a version are looked at anew.
+
         Raises
         ------
         NotFound
@@ -82,7 +84,7 @@ class SubmitBatch:
         if not failed:
             raise WrongState(f"Batch {batch_id} has no failed items to retry.")
         options = BatchOptions(old.description, old.priority, old.webhook_url)
-        requests = tuple(item.request for item in failed)
+        requests = tuple(replace(item.request, pinned=None) for item in failed)
         key = _scoped(f"retry/{batch_id}", idempotency_key)
         batch = await self._store(requests, options, key=key, fingerprint=batch_id, retry_of=batch_id)
         return Submitted(batch, requests)

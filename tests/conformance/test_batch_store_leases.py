@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -84,6 +85,24 @@ async def test_a_paused_worker_that_writes_late_is_refused(batches: Batches) -> 
         await batches.finish(paused, FAILED)
     assert await batches.counts(batch_id) == (0, 1, 1, 0, 0)
     assert (await batches.item(batch_id)).result == COMPLETED.result
+
+
+async def test_what_one_attempt_pinned_the_next_one_finds(batches: Batches) -> None:
+    batch_id = await batches.started(1)
+    first = await batches.begin(batch_id)
+    pinned = replace(first.item.request, pinned=("s3://studio/máster.mov#v:1", "/mnt/data/dub.wav"))
+    await batches.store.renew(first.lease, now=batches.clock.now(), lease_seconds=LEASE_SECONDS, request=pinned)
+    await batches.store.renew(first.lease, now=batches.clock.now(), lease_seconds=LEASE_SECONDS)
+    await batches.store.release(first.lease, now=batches.clock.now(), count_attempt=True)
+    second = await batches.begin(batch_id, worker_id="worker-b")
+    assert second.item.request == pinned
+    assert second.item.request.files == pinned.pinned
+    late = batches.store.renew(
+        first.lease, now=batches.clock.now(), lease_seconds=LEASE_SECONDS, request=replace(pinned, pinned=None)
+    )
+    with pytest.raises(LeaseLost):
+        await late
+    assert (await batches.item(batch_id)).request == pinned
 
 
 async def test_the_same_worker_is_fenced_off_from_its_own_earlier_attempt(batches: Batches) -> None:

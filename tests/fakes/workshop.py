@@ -17,6 +17,7 @@ from sync_core.domain.ids import new_batch_id
 from sync_core.domain.methods import DEFAULT_METHODS
 from sync_core.domain.worker import WorkerInfo
 from sync_core.jobs.ports.backend import Backend
+from sync_core.jobs.ports.media_objects import MediaObjects
 from sync_core.jobs.ports.work_queue import Delivery, QueueDepth
 from sync_core.jobs.process import AttemptPolicy, ItemProcessor
 from sync_core.jobs.start import CancelBatch, StartBatch
@@ -45,6 +46,7 @@ class Workshop:
     clock: FakeClock
     analyzer: ScriptedAnalyzer = field(default_factory=ScriptedAnalyzer)
     attempts: AttemptPolicy = field(default_factory=AttemptPolicy)
+    media: MediaObjects | None = None
 
     async def uploaded(self, items: int = 1, *, priority: Priority = Priority.NORMAL) -> str:
         now = self.clock.now()
@@ -76,6 +78,7 @@ class Workshop:
             analyzer=self.analyzer,
             clock=SleeplessClock(self.clock) if paused else self.clock,
             policy=replace(self.attempts, **changes),
+            media=self.media,
         )
 
     @property

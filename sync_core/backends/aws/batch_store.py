@@ -132,9 +132,16 @@ class AwsBatchStore:
         return await self._leases.begin(batch_id, item_index, Grant(worker_id, now, lease_seconds, self._overdue))
 
     async def renew(
-        self, lease: Lease, *, now: datetime, lease_seconds: float, progress: ItemProgress | None = None
+        self,
+        lease: Lease,
+        *,
+        now: datetime,
+        lease_seconds: float,
+        progress: ItemProgress | None = None,
+        request: ItemRequest | None = None,
     ) -> tuple[Lease, bool]:
-        return await self._leases.renew(lease, Grant(lease.worker_id, now, lease_seconds, self._overdue), progress)
+        grant = Grant(lease.worker_id, now, lease_seconds, self._overdue)
+        return await self._leases.renew(lease, grant, progress, request)
 
     async def release(self, lease: Lease, *, now: datetime, count_attempt: bool) -> None:
         await self._leases.release(lease, count_attempt=count_attempt, now=now)

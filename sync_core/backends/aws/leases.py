@@ -16,11 +16,11 @@ from datetime import datetime, timedelta
 from sync_core.backends.aws.item_ends import ItemEnds, is_free_as, is_held_by
 from sync_core.backends.aws.keys import analysis_key, item_key
 from sync_core.backends.aws.overdue import Overdue
-from sync_core.backends.aws.rows import Meta
+from sync_core.backends.aws.rows import Meta, request_text
 from sync_core.backends.aws.table import ConditionFailed, Put, Table, Update
 from sync_core.backends.aws.times import micros_or_none, to_micros
 from sync_core.backends.aws.wire import Plus, Row
-from sync_core.domain.batch import BatchStatus, Item, ItemEnd, ItemProgress, ItemStatus
+from sync_core.domain.batch import BatchStatus, Item, ItemEnd, ItemProgress, ItemRequest, ItemStatus
 from sync_core.domain.errors import LeaseLost, NotFound, Throttled
 from sync_core.domain.ids import new_analysis_id
 from sync_core.domain.lease import Lease
@@ -71,10 +71,13 @@ class Leases:
                 return outcome
         raise Throttled(f"Too many workers want item {index} of {batch_id} at once.")
 
-    async def renew(self, lease: Lease, grant: Grant, progress: ItemProgress | None) -> tuple[Lease, bool]:
+    async def renew(
+        self, lease: Lease, grant: Grant, progress: ItemProgress | None, request: ItemRequest | None
+    ) -> tuple[Lease, bool]:
         """Prolong a lease; tells whether the batch has been cancelled."""
         shown = {"stage": progress.stage, "percent": progress.percent} if progress else {}
-        changes = {"lease_until": to_micros(grant.until), "due_at": grant.due_at, **shown}
+        pinned = {"request": request_text(request)} if request else {}
+        changes = {"lease_until": to_micros(grant.until), "due_at": grant.due_at, **shown, **pinned}
         try:
             _, meta = await asyncio.gather(
                 self._change_held(lease, changes), self.ends.changes.metas.read(lease.batch_id)

@@ -120,7 +120,7 @@ def meta_row(meta: Meta) -> Row:
 
 def new_item_row(request: ItemRequest, *, analysis_id: str | None, expires_at: int) -> Row:
     return {
-        "request": _request_text(request),
+        "request": request_text(request),
         "status": ItemStatus.PENDING.value,
         "attempt": 0,
         "fence": 0,
@@ -162,7 +162,7 @@ def _unpacked(content: bytes) -> Mapping[str, object]:
     return document
 
 
-def _request_text(request: ItemRequest) -> str:
+def request_text(request: ItemRequest) -> str:
     """Give a request's stored form: a JSON list in the order of its fields."""
     return json.dumps(
         [
@@ -173,13 +173,14 @@ def _request_text(request: ItemRequest) -> str:
             request.description,
             request.tags,
             request.per_channel,
+            *([request.pinned] if request.pinned else []),
         ],
         separators=(",", ":"),
     )
 
 
 def _request_of(text: str) -> ItemRequest:
-    master_file, dub_file, methods, ai_model, description, tags, per_channel = json.loads(text)
+    master_file, dub_file, methods, ai_model, description, tags, per_channel, *pinned = json.loads(text)
     return ItemRequest(
         master_file=master_file,
         dub_file=dub_file,
@@ -188,6 +189,7 @@ def _request_of(text: str) -> ItemRequest:
         description=description,
         tags=tuple(tags),
         per_channel=per_channel,
+        pinned=(pinned[0][0], pinned[0][1]) if pinned else None,
     )
 
 

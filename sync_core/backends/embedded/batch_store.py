@@ -66,10 +66,16 @@ class EmbeddedBatchStore:
         return await self._database.write(lambda db: item_writes.begin(db, batch_id, item_index, grant))
 
     async def renew(
-        self, lease: Lease, *, now: datetime, lease_seconds: float, progress: ItemProgress | None = None
+        self,
+        lease: Lease,
+        *,
+        now: datetime,
+        lease_seconds: float,
+        progress: ItemProgress | None = None,
+        request: ItemRequest | None = None,
     ) -> tuple[Lease, bool]:
         grant = item_writes.Grant(lease.worker_id, now, lease_seconds, self._overdue)
-        return await self._database.write(lambda db: item_writes.renew(db, lease, grant, progress))
+        return await self._database.write(lambda db: item_writes.renew(db, lease, grant, progress, request))
 
     async def release(self, lease: Lease, *, now: datetime, count_attempt: bool) -> None:
         await self._database.write(

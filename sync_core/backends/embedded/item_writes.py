@@ -16,10 +16,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sync_core.backends.embedded.batch_writes import Overdue, find_batch, store_change
-from sync_core.backends.embedded.rows import StoredBatch, compact_json, item_of, storable
+from sync_core.backends.embedded.rows import StoredBatch, compact_json, item_of, request_text, storable
 from sync_core.backends.embedded.times import to_micros
 from sync_core.domain import batch as rules
-from sync_core.domain.batch import BatchStatus, Change, Item, ItemEnd, ItemProgress, ItemStatus
+from sync_core.domain.batch import BatchStatus, Change, Item, ItemEnd, ItemProgress, ItemRequest, ItemStatus
 from sync_core.domain.errors import LeaseLost, NotFound
 from sync_core.domain.ids import new_analysis_id
 from sync_core.domain.lease import Lease
@@ -84,14 +84,17 @@ def _take_lease(db: sqlite3.Connection, stored: StoredBatch, item: Item, grant: 
     )
 
 
-def renew(db: sqlite3.Connection, lease: Lease, grant: Grant, progress: ItemProgress | None) -> tuple[Lease, bool]:
+def renew(
+    db: sqlite3.Connection, lease: Lease, grant: Grant, progress: ItemProgress | None, request: ItemRequest | None
+) -> tuple[Lease, bool]:
     """Prolong a lease; tells whether the batch has been cancelled."""
     stored, _ = _find_held(db, lease)
     db.execute(
         """
         UPDATE items SET
             lease_until = :until, due_at = :due_at,
-            stage = COALESCE(:stage, stage), percent = COALESCE(:percent, percent)
+            stage = COALESCE(:stage, stage), percent = COALESCE(:percent, percent),
+            request = COALESCE(:request, request)
         WHERE item_no = :item_no
         """,
         {
@@ -99,6 +102,7 @@ def renew(db: sqlite3.Connection, lease: Lease, grant: Grant, progress: ItemProg
             "due_at": grant.due_at,
             "stage": progress and progress.stage,
             "percent": progress and progress.percent,
+            "request": request and request_text(request),
             "item_no": stored.item_no(lease.item_index),
         },
     )

@@ -153,12 +153,13 @@ def request_text(request: ItemRequest) -> str:
             request.description,
             request.tags,
             request.per_channel,
+            *([request.pinned] if request.pinned else []),
         ]
     )
 
 
 def request_of(text: str) -> ItemRequest:
-    master_file, dub_file, methods, ai_model, description, tags, per_channel = json.loads(text)
+    master_file, dub_file, methods, ai_model, description, tags, per_channel, *pinned = json.loads(text)
     return ItemRequest(
         master_file=master_file,
         dub_file=dub_file,
@@ -167,6 +168,7 @@ def request_of(text: str) -> ItemRequest:
         description=description,
         tags=tuple(tags),
         per_channel=per_channel,
+        pinned=(pinned[0][0], pinned[0][1]) if pinned else None,
     )
 
 

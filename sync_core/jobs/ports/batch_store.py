@@ -118,9 +118,15 @@ class BatchStore(Protocol):
         ...
 
     async def renew(
-        self, lease: Lease, *, now: datetime, lease_seconds: float, progress: ItemProgress | None = None
+        self,
+        lease: Lease,
+        *,
+        now: datetime,
+        lease_seconds: float,
+        progress: ItemProgress | None = None,
+        request: ItemRequest | None = None,
     ) -> tuple[Lease, bool]:
-        """Prolong a lease and store the item's progress.
+        """Prolong a lease and store the item's progress, and its request where media have been pinned.
 
         Returns the new lease, and whether the batch has been cancelled meanwhile.
 
