@@ -11,7 +11,10 @@ from dataclasses import dataclass, field
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.samples import Sample
 
+from handlers.tracing import delivery_span
 from sync_core.domain.batch import Priority
+from sync_core.jobs.deliver_webhooks import DeliverWebhook
+from sync_core.jobs.ports.event_outbox import DeliveryStatus, WebhookDelivery
 from sync_core.jobs.ports.work_queue import Delivery, QueueDepth
 from sync_core.jobs.process import ItemProcessor, Outcome
 from sync_core.jobs.sweep import Sweeper, Swept
@@ -27,6 +30,10 @@ DELIVERIES = Histogram(
 )  # fmt: skip
 RESENT = Counter("sync_messages_resent", "Messages that the sweeper sent again.", registry=REGISTRY)
 DEAD_ENDED = Counter("sync_dead_letters_ended", "Dead letters whose item the sweeper had to end.", registry=REGISTRY)
+WEBHOOKS = Counter(
+    "sync_webhook_attempts", "Attempts to deliver webhooks, by what became of the event.", ["outcome"],
+    registry=REGISTRY,
+)  # fmt: skip
 QUEUE = Gauge("sync_queue_messages", "Messages by priority and state.", ["priority", "state"], registry=REGISTRY)
 WORKERS = Gauge("sync_workers", "Workers that are registered.", registry=REGISTRY)
 
@@ -51,13 +58,15 @@ def note_service(depths: Mapping[Priority, QueueDepth], workers: int) -> None:
 
 
 class MeteredProcessor(ItemProcessor):
-    """Counts deliveries."""
+    """Counts and traces deliveries."""
 
     __slots__ = ()
 
     async def process(self, delivery: Delivery, *, slot: int = 0) -> Outcome:
         began = time.perf_counter()
-        outcome = await super().process(delivery, slot=slot)
+        with delivery_span(delivery) as span:
+            outcome = await super().process(delivery, slot=slot)
+            span.set_attribute("outcome", outcome.value)
         DELIVERIES.labels(outcome.value).observe(time.perf_counter() - began)
         return outcome
 
@@ -72,6 +81,18 @@ class MeteredSweeper(Sweeper):
         RESENT.inc(swept.resent)
         DEAD_ENDED.inc(swept.ended_dead)
         return swept
+
+
+class MeteredDelivery(DeliverWebhook):
+    """Counts attempts; those after which the event is pending still are to be repeated."""
+
+    __slots__ = ()
+
+    async def attempt(self, claimed: WebhookDelivery) -> WebhookDelivery | None:
+        saved = await super().attempt(claimed)
+        if saved is not None:
+            WEBHOOKS.labels("failed" if saved.status is DeliveryStatus.PENDING else saved.status.value).inc()
+        return saved
 
 
 @dataclass

@@ -20,6 +20,7 @@ from handlers.logs import set_up_logging
 from handlers.metrics import EmfWriter, MeteredProcessor, MeteredSweeper
 from handlers.settings import WorkerSettings, read_settings
 from handlers.task_protection import protected_on_ecs
+from handlers.tracing import note_progress, traces
 from handlers.version import VERSION
 from sync_core.domain.errors import ConfigurationError
 from sync_core.domain.media import MediaPolicy
@@ -41,6 +42,7 @@ _METRICS_SECONDS = 60.0
 
 def _log_progress(begun: Begun, progress: Progress) -> None:
     item, percent = begun.item, 100 * progress.fraction
+    note_progress(begun, progress)
     log.debug("%s %.0f %%", progress.stage, percent, extra={"batch_id": item.batch_id, "item_id": item.item_id})
 
 
@@ -112,8 +114,9 @@ async def run_worker(
     for reason in worker.info.unavailable.values():
         log.info("%s", reason)
     try:
-        async with _metrics_to_log() if settings.metrics_format == "emf" else nullcontext():
-            await worker.run()
+        with traces("worker"):
+            async with _metrics_to_log() if settings.metrics_format == "emf" else nullcontext():
+                await worker.run()
     finally:
         await analyzer.close()
         await backend.close()

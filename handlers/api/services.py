@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from handlers.backends import open_configured
 from handlers.settings import ApiSettings
+from handlers.tracing import current_trace
 from handlers.version import VERSION
 from sync_core.jobs.await_analysis import AwaitAnalysis
 from sync_core.jobs.csv_rows import UploadLimits
@@ -47,7 +48,7 @@ def build_services(settings: ApiSettings, backend: Backend, clock: Clock) -> Api
     """Wire the use cases to a back end."""
     store, keys = backend.batch_store, backend.idempotency_keys
     submit = SubmitBatch(store, keys, clock, settings.media_policy, settings.upload_limits)
-    start = StartBatch(store, backend.work_queue, keys, clock)
+    start = StartBatch(store, backend.work_queue, keys, clock, current_trace)
     return ApiServices(
         backend=settings.backend,
         version=VERSION,

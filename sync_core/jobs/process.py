@@ -134,7 +134,7 @@ class ItemProcessor:
         if item and batch and item.status.is_terminal and not is_duplicate:
             await self.tidy(item, keep=item.report_key)
             if item.next_item is not None:
-                await self.queue.send(messages_for(batch, [item.next_item]))
+                await self.queue.send(messages_for(batch, [item.next_item], trace=delivery.message.trace))
         await self.queue.delete(delivery)
         return Outcome.REPEATED
 
@@ -321,7 +321,7 @@ class _Attempt:
     async def _save(self, end: ItemEnd) -> Outcome:
         its = self.its
         change = await self._finish(end)
-        await its.queue.send(messages_for(change.batch, change.claimed))
+        await its.queue.send(messages_for(change.batch, change.claimed, trace=self.delivery.message.trace))
         await its.tidy(self.begun.item, keep=end.report_key)
         await its.queue.delete(self.delivery)
         log.info("item %s", end.status, extra={**self.fields, "error_code": end.error_code})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sync_core.domain.batch import Batch, BatchStatus, StartOptions
@@ -14,9 +14,13 @@ from sync_core.jobs.ports.idempotency_keys import IdempotencyKeys
 from sync_core.jobs.ports.work_queue import Message, WorkQueue
 
 
-def messages_for(batch: Batch, claimed: Sequence[int]) -> list[Message]:
+def messages_for(batch: Batch, claimed: Sequence[int], *, trace: str | None = None) -> list[Message]:
     """Make the messages that dispatch the claimed items of a batch."""
-    return [Message(batch.batch_id, index, batch.priority) for index in claimed]
+    return [Message(batch.batch_id, index, batch.priority, trace) for index in claimed]
+
+
+def _no_trace() -> None:
+    """Name no request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,7 @@ class StartBatch:
     queue: WorkQueue
     keys: IdempotencyKeys
     clock: Clock
+    current_trace: Callable[[], str | None] = _no_trace
 
     async def start(
         self,
@@ -60,7 +65,7 @@ class StartBatch:
             if not (repeated and was_started):
                 raise
             return batch
-        await self.queue.send(messages_for(change.batch, change.claimed))
+        await self.queue.send(messages_for(change.batch, change.claimed, trace=self.current_trace()))
         return change.batch
 
     async def _is_repeated(self, batch_id: str, key: str | None, fingerprint: str) -> bool:

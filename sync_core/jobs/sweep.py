@@ -59,7 +59,7 @@ class Sweeper:
         change = await self.store.end_abandoned(batch_id, index, end, now=self.clock.now())
         if change is not None:
             log.error("ended a dead letter", extra={"batch_id": batch_id, "item_index": index})
-            await self.queue.send(messages_for(change.batch, change.claimed))
+            await self.queue.send(messages_for(change.batch, change.claimed, trace=delivery.message.trace))
             await self.queue.delete(delivery)
             return True
         await self._drop_if_ended(delivery)
@@ -72,5 +72,5 @@ class Sweeper:
             return
         if items and items[0].next_item is not None:
             batch = await self.store.get(batch_id)
-            await self.queue.send(messages_for(batch, [items[0].next_item]))
+            await self.queue.send(messages_for(batch, [items[0].next_item], trace=delivery.message.trace))
         await self.queue.delete(delivery)

@@ -172,9 +172,10 @@ def _whole(seconds: float, most: int) -> int:
 
 
 def _entry(entry_id: str, message: Message, delay: int) -> dict[str, object]:
+    trace = {"trace": message.trace} if message.trace else {}
     return {
         "Id": entry_id,
-        "MessageBody": json.dumps({"batch_id": message.batch_id, "item_index": message.item_index}),
+        "MessageBody": json.dumps({"batch_id": message.batch_id, "item_index": message.item_index, **trace}),
         "MessageGroupId": message.batch_id,
         **({"DelaySeconds": delay} if delay else {}),
     }
@@ -185,7 +186,7 @@ def _deliveries(found: Sequence[Any], priority: Priority, *, prefix: str = "") -
     for entry in found:
         try:
             body = json.loads(entry["Body"])
-            message = Message(str(body["batch_id"]), int(body["item_index"]), priority)
+            message = Message(str(body["batch_id"]), int(body["item_index"]), priority, body.get("trace"))
         except (ValueError, KeyError, TypeError):
             log.warning("left a message that no part of this system sent: %s", entry.get("MessageId"))
             continue

@@ -128,7 +128,9 @@ UPDATE events SET status = 'undeliverable', reason = 'Recorded before webhooks w
     WHERE webhook_url IS NOT NULL;
 """
 
-_STEPS = (_TABLES, _DELIVERIES)
+_TRACES = "ALTER TABLE messages ADD COLUMN trace TEXT;"
+
+_STEPS = (_TABLES, _DELIVERIES, _TRACES)
 """What brings a database from each version to the next."""
 
 VERSION = len(_STEPS)

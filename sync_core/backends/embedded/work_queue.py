@@ -110,8 +110,11 @@ class EmbeddedWorkQueue:
 
 def _send(db: sqlite3.Connection, messages: Sequence[Message], visible_at: int) -> None:
     db.executemany(
-        "INSERT INTO messages (priority, batch_id, item_index, visible_at) VALUES (?, ?, ?, ?)",
-        [(message.priority.value, message.batch_id, message.item_index, visible_at) for message in messages],
+        "INSERT INTO messages (priority, batch_id, item_index, trace, visible_at) VALUES (?, ?, ?, ?, ?)",
+        [
+            (message.priority.value, message.batch_id, message.item_index, message.trace, visible_at)
+            for message in messages
+        ],
     )
     db.executemany(
         "INSERT OR IGNORE INTO queue_groups (priority, batch_id, turn) VALUES (?, ?, 0)",
@@ -123,7 +126,8 @@ def _next_visible(db: sqlite3.Connection, priority: Priority, now: int) -> sqlit
     """Find the first visible message of the batch whose turn it is."""
     row: sqlite3.Row | None = db.execute(
         """
-        SELECT messages.message_no, messages.batch_id, messages.item_index, messages.receive_count
+        SELECT messages.message_no, messages.batch_id, messages.item_index, messages.trace,
+            messages.receive_count
         FROM queue_groups CROSS JOIN messages USING (priority, batch_id)
         WHERE queue_groups.priority = ? AND messages.dead = 0 AND messages.visible_at <= ?
         ORDER BY queue_groups.turn LIMIT 1
@@ -162,7 +166,7 @@ def _hand_out(db: sqlite3.Connection, priority: Priority, row: sqlite3.Row, unti
         "UPDATE messages SET visible_at = ?, receipt = ?, receive_count = receive_count + 1 WHERE message_no = ?",
         (until, receipt, row["message_no"]),
     )
-    message = Message(row["batch_id"], row["item_index"], priority)
+    message = Message(row["batch_id"], row["item_index"], priority, row["trace"])
     return Delivery(message, f"{row['message_no']}.{receipt}", row["receive_count"] + 1)
 
 

@@ -11,11 +11,15 @@ from sync_core.domain.batch import Priority
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """Tells a worker that an item is to be done. The batch id is the message group."""
+    """Tells a worker that an item is to be done. The batch id is the message group.
+
+    `trace` names the request that it comes from, as W3C's `traceparent` does; None where nothing is traced.
+    """
 
     batch_id: str
     item_index: int
     priority: Priority
+    trace: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
