@@ -60,7 +60,11 @@ class FaultProxy:
                 await runner.cleanup()
 
     async def _handle(self, request: web.Request) -> web.Response:
-        body, operation = await request.read(), operation_of(request.method, request.headers, request.path)
+        operation = operation_of(request.method, request.headers, request.path)
+        try:
+            body = await request.read()
+        except ConnectionResetError:  # who sent it has been killed
+            return web.Response(status=400)
         fault = self._draw(operation)
         if refusal := _refusals(operation, body).get(fault):
             self.ledger.note_fault(operation, body, request.path)
