@@ -11,7 +11,7 @@ WORKDIR /build
 COPY pyproject.toml constraints.txt README.md ./
 RUN python -m venv /opt/sync-analyzer \
     && mkdir handlers sync_core \
-    && pip install --constraint constraints.txt '.[aws]'
+    && pip install --constraint constraints.txt '.[aws,tracing]'
 COPY handlers handlers
 COPY sync_core sync_core
 RUN pip install --no-deps --force-reinstall .

@@ -14,7 +14,7 @@ WORKDIR /build
 COPY pyproject.toml constraints.txt README.md ./
 RUN python -m venv /opt/sync-analyzer \
     && mkdir handlers sync_core \
-    && pip install --constraint constraints.txt '.[ai,aws]' \
+    && pip install --constraint constraints.txt '.[ai,aws,tracing]' \
     && python -c 'import torch; assert torch.version.cuda, "this PyTorch was built without CUDA"'
 COPY handlers handlers
 COPY sync_core sync_core
@@ -26,7 +26,7 @@ RUN sync-analyzer models pull wav2vec2 --model-dir /models \
     && sync-analyzer models verify --model-dir /models
 
 FROM build AS build-emulator
-RUN pip install --constraint constraints.txt '.[aws-local]'
+RUN pip install --constraint constraints.txt '.[ai,aws-local,tracing]'
 # where `--local` looks for it: beside the packages
 COPY template.yaml /opt/sync-analyzer/lib/python3.11/site-packages/
 
