@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import Field, PositiveFloat, PositiveInt, ValidationError, field_validator, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from sync_core.domain.batch import Priority
@@ -13,6 +13,7 @@ from sync_core.domain.errors import ConfigurationError
 from sync_core.domain.media import MediaPolicy, is_inside
 from sync_core.jobs.csv_rows import UploadLimits
 from sync_core.jobs.process import AttemptPolicy
+from sync_core.jobs.webhook_secrets import parse_secrets
 from sync_core.jobs.worker_loop import WorkerPolicy
 
 _Settings = TypeVar("_Settings", bound=BaseSettings)
@@ -214,6 +215,39 @@ class WorkerSettings(AiModelSettings, CommonSettings):
         if self.max_receives < 3 * self.max_attempts:
             raise ValueError("SYNC_MAX_RECEIVES must be at least three times SYNC_MAX_ATTEMPTS")
         return self
+
+
+class WebhookSettings(CommonSettings):
+    """What a process that delivers webhooks can be told."""
+
+    model_config = SettingsConfigDict(hide_input_in_errors=True)
+
+    webhook_secrets: Annotated[
+        SecretStr | None,
+        Field(description="What webhooks are signed with, blanks between; all sign, so that they can be rotated."),
+    ] = None
+    aws_webhook_secrets: Annotated[
+        str | None, Field(description="Secrets Manager's secret that holds more of them, with the aws back end.")
+    ] = None
+    webhook_allow_unsigned: Annotated[
+        bool, Field(description="Send webhooks without a signature where there is no secret.")
+    ] = False
+    webhook_allow_private: Annotated[bool, Field(description="Accept webhook receivers on the own network.")] = False
+    webhook_timeout_seconds: Annotated[float, Field(gt=0, le=30, description="Longest time for one attempt.")] = 15.0
+
+    @property
+    def signing_secrets(self) -> tuple[str, ...]:
+        """The secrets one by one."""
+        return parse_secrets(self.webhook_secrets.get_secret_value()) if self.webhook_secrets else ()
+
+    @field_validator("webhook_secrets")
+    @classmethod
+    def _usable(cls, secrets: SecretStr | None) -> SecretStr | None:
+        try:
+            parse_secrets(secrets.get_secret_value() if secrets else "")
+        except ConfigurationError as error:
+            raise ValueError(error.message) from None
+        return secrets
 
 
 def read_settings(kind: type[_Settings], **overrides: object) -> _Settings:

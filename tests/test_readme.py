@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from handlers.settings import CommonSettings, ServeSettings, WorkerSettings
+from handlers.settings import CommonSettings, ServeSettings, WebhookSettings, WorkerSettings
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -23,7 +23,7 @@ def documented() -> dict[str, str]:
 def fields() -> dict[str, object]:
     return {
         f"SYNC_{name.upper()}": field
-        for kind in (CommonSettings, ServeSettings, WorkerSettings)
+        for kind in (CommonSettings, ServeSettings, WorkerSettings, WebhookSettings)
         for name, field in kind.model_fields.items()
     }
 

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from handlers.cli import analyze, batch, demo, health, models, serve
+from handlers.cli import analyze, batch, demo, health, models, serve, webhooks
 from handlers.cli.errors import error_text, exit_code
 from handlers.version import VERSION
 from sync_core.domain.errors import SyncError
@@ -27,6 +27,7 @@ app = typer.Typer(
 app.command("analyze")(analyze.analyze)
 app.add_typer(batch.app, name="batch")
 app.add_typer(models.app, name="models")
+app.add_typer(webhooks.app, name="webhooks")
 app.command("serve")(serve.serve)
 app.command("worker")(serve.worker)
 app.command("demo")(demo.demo)

@@ -8,7 +8,7 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,7 +17,7 @@ from handlers.backends import check_configured
 from handlers.cli.backend_choice import BackendOption, LocalOption, backend_environment
 from handlers.cli.drop_watch import drop_folder_watched
 from handlers.logs import set_up_logging
-from handlers.settings import ServeSettings, WorkerSettings, read_settings
+from handlers.settings import ServeSettings, WebhookSettings, WorkerSettings, read_settings
 from sync_core.domain.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -34,15 +34,16 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen at.", min=0, max=65535)] = 8000,
     workers: Annotated[
-        int | None, typer.Option(help="Items analysed at once; 0 starts the API alone.", min=0, max=64)
+        int | None, typer.Option(help="Items analysed at once; 0 starts no worker.", min=0, max=64)
     ] = None,
     backend: BackendOption = None,
     local: LocalOption = False,
 ) -> None:
-    """Run the API and a worker, and watch the drop folder, until Ctrl-C."""
+    """Run the API and a worker, watch the drop folder and deliver webhooks, until Ctrl-C."""
     with backend_environment(backend, local=local):
         settings = read_settings(ServeSettings)
         worker_settings = read_settings(WorkerSettings, slots=workers or None)
+        read_settings(WebhookSettings)  # whose process would else end again and again
         slots = worker_settings.slots if workers is None else workers
         set_up_logging(settings.log_level, settings.log_format)
         listening = _listen(host, port)
@@ -78,9 +79,14 @@ async def _serve(settings: ServeSettings, listening: socket.socket, slots: int) 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _ask_to_exit, server)
-    working = _worker_kept_running(slots) if slots else contextlib.nullcontext()
-    async with working, drop_folder_watched(settings):
+    async with _kept_running(_processes_beside(slots)), drop_folder_watched(settings):
         await server.serve(sockets=[listening])
+
+
+def _processes_beside(slots: int) -> dict[str, list[str]]:
+    """Give the commands of the processes that run beside the API."""
+    worker = {"worker": ["worker", "--slots", str(slots)]} if slots else {}
+    return {**worker, "sender of webhooks": ["webhooks", "deliver"]}
 
 
 def _make_server() -> uvicorn.Server:
@@ -102,23 +108,23 @@ def _ask_to_exit(server: uvicorn.Server) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _worker_kept_running(slots: int) -> AsyncIterator[None]:
-    """Keep a worker process alive, started again if it dies; at the end, ask it to stop and wait for it."""
-    keeper = asyncio.create_task(_keep_worker(slots))
+async def _kept_running(commands: Mapping[str, Sequence[str]]) -> AsyncIterator[None]:
+    """Keep processes alive, each started again if it dies; at the end, ask all to stop and wait for them."""
+    keepers = [asyncio.create_task(_keep(name, command)) for name, command in commands.items()]
     try:
         yield
     finally:
-        keeper.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await keeper
+        for keeper in keepers:
+            keeper.cancel()
+        await asyncio.gather(*keepers, return_exceptions=True)
 
 
-async def _keep_worker(slots: int) -> None:
+async def _keep(name: str, command: Sequence[str]) -> None:
     pause, clock = _FIRST_PAUSE_SECONDS, asyncio.get_running_loop().time
     while True:
         started_at = clock()
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "handlers.cli.main", "worker", "--with-parent", "--slots", str(slots)),
+            *(sys.executable, "-m", "handlers.cli.main", *command, "--with-parent"),
             stdin=asyncio.subprocess.PIPE,
             start_new_session=True,
         )
@@ -129,7 +135,7 @@ async def _keep_worker(slots: int) -> None:
             raise
         if clock() - started_at > _LONG_LIFE_SECONDS:
             pause = _FIRST_PAUSE_SECONDS
-        log.error("the worker ended with code %s and is started again in %.0f s", code, pause)
+        log.error("the %s ended with code %s and is started again in %.0f s", name, code, pause)
         await asyncio.sleep(pause)
         pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 

@@ -34,7 +34,15 @@ class Service:
 
     def worker(self) -> psutil.Process:
         """Give the worker's process, once it has one."""
-        return wait_until(psutil.Process(self.process.pid).children)[0]
+        return wait_until(lambda: self._child("worker"))
+
+    def sender(self) -> psutil.Process:
+        """Give the process that delivers webhooks, once there is one."""
+        return wait_until(lambda: self._child("webhooks"))
+
+    def _child(self, command: str) -> psutil.Process | None:
+        children = psutil.Process(self.process.pid).children()
+        return next((child for child in children if command in child.cmdline()), None)
 
     def upload(self, rows: list[str]) -> str:
         content = "\n".join(["master_file,dub_file", *rows])
@@ -165,13 +173,14 @@ def test_a_port_in_use_is_told_in_one_sentence(run: Run) -> None:
     assert "Traceback" not in ended.stderr
 
 
-def test_workers_0_starts_the_api_alone(studio: Path, data_dir: Path) -> None:
+def test_workers_0_starts_no_worker(studio: Path, data_dir: Path) -> None:
     log = data_dir / "serve.log"
     args = ("serve", "--port", "0", "--workers", "0")
     with started("handlers.cli.main", *args, cwd=studio, log=log, SYNC_DATA_DIR=data_dir / "store") as process:
         url = wait_until(lambda: re.search(r"(http://127\.0\.0\.1:\d+)/docs", log.read_text()))[1]
         methods = wait_until(lambda: answer_of(f"{url}/api/v1/analysis/methods"))
-        assert descendants(process.pid) == []
+        (sender,) = wait_until(lambda: descendants(process.pid))
+        assert "webhooks" in sender.cmdline()
     assert not any(method["available"] for method in methods["methods"])
 
 

@@ -32,7 +32,7 @@ def _session() -> AioSession:
 
 
 class Clients:
-    """DynamoDB, SQS and S3 of one account and region.
+    """DynamoDB, SQS, S3 and Secrets Manager of one account and region.
 
     Parameters
     ----------
@@ -58,11 +58,14 @@ class Clients:
         client: S3Client = await self._client("s3")
         return client
 
+    async def secretsmanager(self) -> Any:  # noqa: ANN401 - asked one question, which needs no types
+        return await self._client("secretsmanager")
+
     async def close(self) -> None:
         self._made.clear()
         await self._open.aclose()
 
-    async def _client(self, service: str) -> Any:  # noqa: ANN401 - one of three, narrowed by the caller
+    async def _client(self, service: str) -> Any:  # noqa: ANN401 - one of four, narrowed by the caller
         if service not in self._made:
             async with self._making:
                 if service not in self._made:
