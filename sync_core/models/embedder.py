@@ -109,8 +109,8 @@ class Embedder(Protocol):
         ...
 
 
-class PieceEmbedder(Protocol):
-    """A model that runs on equal pieces of sound, several at once; of one recording, or of many.
+class PieceEmbedder(Embedder, Protocol):
+    """An embedder that runs on equal pieces of sound, several at once; of one recording, or of many.
 
     Attributes
     ----------
@@ -119,21 +119,6 @@ class PieceEmbedder(Protocol):
     pieces_at_once
         As many as the device takes, as far as that is known yet.
     """
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def geometry(self) -> Geometry: ...
-
-    @property
-    def dims(self) -> int: ...
-
-    @property
-    def device(self) -> str: ...
-
-    @property
-    def precision(self) -> str: ...
 
     @property
     def chunk_hops(self) -> int: ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sync_core.domain.methods import AiModel
 from sync_core.models.device import CPU
 from sync_core.models.directory import ModelDirectory
-from sync_core.models.embedder import Embedder
+from sync_core.models.embedder import Embedder, PieceEmbedder
 from sync_core.models.errors import ModelUnusable
 from sync_core.models.spectral import SpectralEmbedder
 
@@ -18,12 +18,28 @@ def open_embedder(
     hidden_layer: int | None = None,
     cpu_threads: int = 1,
 ) -> Embedder:
-    """Load a model onto a device.
+    """Load a model, as `open_network` does, or `spectral`, which needs no files and always runs on the CPU."""
+    if model is AiModel.SPECTRAL:
+        return SpectralEmbedder()
+    return open_network(model, directory, device=device, hidden_layer=hidden_layer, cpu_threads=cpu_threads)
+
+
+def open_network(
+    model: AiModel,
+    directory: ModelDirectory,
+    *,
+    device: str = CPU,
+    hidden_layer: int | None = None,
+    cpu_threads: int = 1,
+) -> PieceEmbedder:
+    """Load a model's weights onto a device.
 
     Parameters
     ----------
+    model
+        Any but `spectral`, which has none.
     device
-        `cpu` or a GPU such as `cuda:0`. `spectral` always runs on the CPU.
+        `cpu` or a GPU such as `cuda:0`.
     hidden_layer
         For wav2vec2: which layer's output is taken; None: the default of `sync_core.models.wav2vec2`.
     cpu_threads
@@ -34,9 +50,9 @@ def open_embedder(
     ModelUnusable
         If its files are absent or damaged; the message has the command that installs them. Never opens another model
         in its place.
+    DeviceFull, DeviceBroken
+        If the weights don't fit into the device's memory; if the device failed for good.
     """
-    if model is AiModel.SPECTRAL:
-        return SpectralEmbedder()
     status = directory.status(model)
     if status.reason:
         raise ModelUnusable(status.reason)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Final, TypeVar
+
+import numpy as np
 
 from sync_core.analysis import correlation, mel
 from sync_core.analysis.methods.base import OffsetMethod
@@ -22,6 +25,7 @@ from sync_core.models.errors import DeviceFull
 from sync_core.models.opening import open_embedder
 from sync_core.pipeline.ai_embedding import Coverage, OnProgress, embed_pair
 from sync_core.pipeline.ai_settings import AiSettings
+from sync_core.pipeline.remote_embedder import RemoteEmbedder
 
 log = logging.getLogger(__name__)
 
@@ -60,19 +64,25 @@ def prepare(settings: AiSettings, model: AiModel, master: Track, dub: Track, on_
 
 def _prepare(settings: AiSettings, model: AiModel, master: Track, dub: Track, on_progress: OnProgress) -> Prepared:
     reason = settings.device_reason
-    if settings.device != CPU and model is not AiModel.SPECTRAL:
+    if model is not AiModel.SPECTRAL and (settings.device != CPU or settings.server):
         try:
             return _embedded(settings, model, master, dub, on_progress)
         except DeviceFull as error:
             log.warning("%s; going on with windows on the CPU", error.message)
             reason = f"{error.message}."
-    prepared = _embedded(replace(settings, device=CPU), model, master, dub, on_progress)
+    prepared = _embedded(replace(settings, device=CPU, server=None), model, master, dub, on_progress)
     told = (reason,) if reason and model is not AiModel.SPECTRAL else ()
     return Prepared(prepared.method, (*prepared.notes, *told))
 
 
 def _embedded(settings: AiSettings, model: AiModel, master: Track, dub: Track, on_progress: OnProgress) -> Prepared:
-    embedder = _opened(model, settings)
+    with _embedder(model, settings) as embedder:
+        return _embedded_by(embedder, settings, model, master, dub, on_progress)
+
+
+def _embedded_by(
+    embedder: Embedder, settings: AiSettings, model: AiModel, master: Track, dub: Track, on_progress: OnProgress
+) -> Prepared:
     limited = embedder.device == CPU and model is not AiModel.SPECTRAL
     begin = _COARSE_SHARE if limited else 0.0
     lags = coarse_lags(master, dub, lambda part: on_progress(begin * part)) if limited else ()
@@ -87,6 +97,16 @@ def _embedded(settings: AiSettings, model: AiModel, master: Track, dub: Track, o
     return Prepared(method, (_note(model, embedder, coverage, settings),))
 
 
+@contextmanager
+def _embedder(model: AiModel, settings: AiSettings) -> Iterator[Embedder]:
+    """Borrow a model: from the process that runs it for all, or one that this process keeps."""
+    if settings.server is None or model is AiModel.SPECTRAL:
+        yield _opened(model, settings)
+        return
+    with RemoteEmbedder.connected(settings.server, model, settings) as embedder:
+        yield embedder
+
+
 @cache
 def _opened(model: AiModel, settings: AiSettings) -> Embedder:
     return open_embedder(
@@ -99,11 +119,15 @@ def _opened(model: AiModel, settings: AiSettings) -> Embedder:
 
 
 def warm(settings: AiSettings, model: AiModel) -> None:
-    """Load a model and run it once, so that the first pair does not wait for that."""
-    import numpy as np
+    """Load a model and run it once, so that the first pair does not wait for that.
 
-    embedder = _opened(model, settings)
-    embedder.embed(np.zeros(2 * embedder.geometry.window_samples, np.float32))
+    Raises
+    ------
+    ModelUnusable, DeviceFull, DeviceBroken
+        As the first pair would meet them.
+    """
+    with _embedder(model, settings) as embedder:
+        embedder.embed(np.zeros(2 * embedder.geometry.window_samples, np.float32))
 
 
 def coarse_lags(master: Track, dub: Track, on_progress: OnProgress) -> tuple[float, ...]:

@@ -29,6 +29,8 @@ class AiSettings:
         Of wav2vec2 models; None: the default.
     cpu_threads
         Threads that a model may use in one process.
+    server
+        Socket of a process that runs the models but `spectral`; None: they run in the process that embeds.
     """
 
     model_dir: Path = Path(".sync-analyzer/models")
@@ -37,6 +39,7 @@ class AiSettings:
     budget_seconds: float = 60.0
     hidden_layer: int | None = None
     cpu_threads: int = 1
+    server: Path | None = None
 
     def resolved(self) -> AiSettings:
         """Replace `auto` (or `cuda`) by the device that is there. Takes seconds where there is a GPU: ask once."""

@@ -6,10 +6,8 @@ parent: the kernel kills it (Linux), and the end of the socket's stream makes it
 
 from __future__ import annotations
 
-import ctypes
 import os
 import queue
-import signal
 import socket
 import sys
 import threading
@@ -17,46 +15,57 @@ import time
 import traceback
 
 from sync_core.domain.errors import OutOfMemory, SyncError
+from sync_core.domain.methods import AiModel
 from sync_core.domain.result import Progress
-from sync_core.pipeline.wire import Bug, Done, Failed, Message, Task, encode, receive_blocking
+from sync_core.pipeline.ai_settings import AiSettings
+from sync_core.pipeline.framing import encode, receive_blocking
+from sync_core.pipeline.wire import Bug, Done, Failed, Message, Task, Warm, Warmed
+from sync_core.pipeline.with_parent import end_with_parent
 
 _PROGRESS_SECONDS = 0.2
-_PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
     """Serve the parent until its end of the socket closes."""
     connection = socket.socket(fileno=int(sys.argv[1]))
-    _die_with_parent(int(sys.argv[2]))
-    tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()
+    end_with_parent(int(sys.argv[2]))
+    tasks: queue.SimpleQueue[Task | Warm] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(connection, tasks), daemon=True).start()
     _load_everything()
     while True:
-        connection.sendall(encode(_answer(tasks.get(), connection)))
+        match tasks.get():
+            case Warm(ai, models):
+                connection.sendall(encode(_warmed(ai, models)))
+            case Task() as task:
+                connection.sendall(encode(_answer(task, connection)))
 
 
-def _die_with_parent(parent_pid: int) -> None:
-    """Ask the kernel for SIGKILL at the parent's end, even if that one is killed itself."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent_pid:  # it ended before the request reached the kernel
-        os._exit(1)
-
-
-def _receive(connection: socket.socket, tasks: queue.SimpleQueue[Task]) -> None:
+def _receive(connection: socket.socket, tasks: queue.SimpleQueue[Task | Warm]) -> None:
     """Take tasks in; leave at once when the parent is gone, whatever is being computed."""
     while True:
         try:
             message = receive_blocking(connection)
         except (EOFError, OSError):
             os._exit(1)
-        assert isinstance(message, Task)
+        assert isinstance(message, Task | Warm)
         tasks.put(message)
 
 
 def _load_everything() -> None:
     """Import what the first task would otherwise wait for."""
     import sync_core.pipeline.compare_files  # noqa: F401
+
+
+def _warmed(ai: AiSettings, models: tuple[AiModel, ...]) -> Warmed:
+    from sync_core.pipeline.ai import warm
+
+    troubles = []
+    for model in models:
+        try:
+            warm(ai, model)
+        except SyncError as error:
+            troubles.append(f"{model.value} cannot be made ready: {error.message}")
+    return Warmed(tuple(troubles))
 
 
 def _answer(task: Task, connection: socket.socket) -> Message:

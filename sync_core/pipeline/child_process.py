@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import socket
 import subprocess
-import sys
-from pathlib import Path
 from typing import Self
 
-import sync_core
 from sync_core.domain.errors import DecoderCrashed
+from sync_core.domain.methods import AiModel
 from sync_core.domain.result import AnalysisResult, Progress
 from sync_core.jobs.ports.analyzer import OnProgress
-from sync_core.pipeline.wire import Bug, Done, Failed, Task, encode, receive
+from sync_core.pipeline.ai_settings import AiSettings
+from sync_core.pipeline.framing import encode, receive
+from sync_core.pipeline.start_python import start_python
+from sync_core.pipeline.wire import Bug, Done, Failed, Task, Warm, Warmed
 
 _REAP_SECONDS = 5.0
 
@@ -39,19 +39,11 @@ class ChildProcess:
     async def start(cls) -> Self:
         """Start a child, which then loads its libraries by itself.
 
-        It is forked on the calling thread, which must be the event loop's: the kernel kills the child when the *thread*
-        that forked it ends.
+        It is forked on the calling thread, which must be the event loop's; see `start_python`.
         """
         ours, theirs = socket.socketpair()
         with theirs:
-            process = subprocess.Popen(  # noqa: ASYNC220  takes a millisecond or two, and must be on this thread
-                [sys.executable, "-P", "-m", "sync_core.pipeline.child", str(theirs.fileno()), str(os.getpid())],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                pass_fds=(theirs.fileno(),),
-                env=_environment(),
-                process_group=0,  # Ctrl-C in a terminal is for the parent
-            )
+            process = start_python("sync_core.pipeline.child", theirs)
         try:
             reader, writer = await asyncio.open_unix_connection(sock=ours)
         except BaseException:
@@ -67,6 +59,22 @@ class ChildProcess:
     @property
     def is_alive(self) -> bool:
         return self._process.poll() is None
+
+    async def warm(self, ai: AiSettings, models: tuple[AiModel, ...]) -> tuple[str, ...]:
+        """Wait until the child has loaded its libraries and these models; return sentences about what it could not.
+
+        Raises
+        ------
+        DecoderCrashed
+            If the child died over it.
+        """
+        try:
+            self._writer.write(encode(Warm(ai, models)))
+            warmed = await receive(self._reader)
+        except (EOFError, ConnectionError) as error:
+            raise DecoderCrashed(f"a process that compares pairs {await self._death()} while it started") from error
+        assert isinstance(warmed, Warmed)
+        return warmed.troubles
 
     async def run(self, task: Task, on_progress: OnProgress, *, stall_seconds: float) -> AnalysisResult:
         """Have a pair compared. After any error but a SyncError that the child sent, the child must be ended.
@@ -127,10 +135,3 @@ class ChildProcess:
 
 def _pair(task: Task) -> str:
     return f"comparing {task.request.master_file} with {task.request.dub_file} failed"
-
-
-def _environment() -> dict[str, str]:
-    """Let the child find this very package, wherever the parent was started."""
-    package_home = str(Path(sync_core.__path__[0]).parent)
-    paths = [package_home, *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
