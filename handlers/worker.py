@@ -7,9 +7,7 @@ import asyncio
 import logging
 import os
 import secrets
-import signal
 import socket
-import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
 from datetime import UTC, datetime
@@ -19,6 +17,7 @@ from handlers.backends import check_configured, open_configured
 from handlers.logs import set_up_logging
 from handlers.metrics import EmfWriter, MeteredProcessor, MeteredSweeper
 from handlers.settings import WorkerSettings, read_settings
+from handlers.stopping import stop_when_asked
 from handlers.task_protection import protected_on_ecs
 from handlers.tracing import note_progress, traces
 from handlers.version import VERSION
@@ -104,11 +103,7 @@ async def run_worker(
         If too many items in a row met unforeseen errors.
     """
     worker = build_worker(settings, backend, analyzer)
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, worker.stop)
-    if stop_with_stdin:  # the pipe ends with the parent, however that one dies
-        loop.add_reader(sys.stdin.fileno(), _stop_at_end_of_stdin, loop, worker)
+    stop_when_asked(worker.stop, with_stdin=stop_with_stdin)
     log.info("worker %s takes up to %d items at once", worker.info.worker_id, settings.slots)
     log.info("AI models on %s: %s", worker.info.device, ", ".join(worker.info.ai_models) or "none")
     for reason in worker.info.unavailable.values():
@@ -153,12 +148,6 @@ async def _check_and_run(settings: WorkerSettings, *, stop_with_stdin: bool) -> 
     analyzer = build_analyzer(settings, settings.media_policy)
     await analyzer.warm_up()
     await run_worker(settings, open_configured(settings), protected_on_ecs(analyzer), stop_with_stdin=stop_with_stdin)
-
-
-def _stop_at_end_of_stdin(loop: asyncio.AbstractEventLoop, worker: WorkerLoop) -> None:
-    if not os.read(sys.stdin.fileno(), 1024):
-        loop.remove_reader(sys.stdin.fileno())
-        worker.stop()
 
 
 def _describe(settings: WorkerSettings, analyzer: Analyzer) -> WorkerInfo:
