@@ -23,6 +23,8 @@ _CONFIG = AioConfig(
     max_pool_connections=64,
     tcp_keepalive=True,
 )
+# Presigned addresses are signed by version 2 where nothing is said, which objects under keys of one's own refuse.
+_CONFIGS = {"s3": _CONFIG.merge(AioConfig(signature_version="s3v4"))}
 
 
 @cache
@@ -70,6 +72,6 @@ class Clients:
             async with self._making:
                 if service not in self._made:
                     create: Any = _session().create_client  # typed by a literal for each service
-                    client = create(service, config=_CONFIG, **self._where)
+                    client = create(service, config=_CONFIGS.get(service, _CONFIG), **self._where)
                     self._made[service] = await self._open.enter_async_context(client)
         return self._made[service]
