@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from sync_core.backends.aws.keys import Key, item_key, item_of_key
 from sync_core.backends.aws.rows import packed
-from sync_core.backends.aws.times import from_micros, to_micros
 from sync_core.backends.aws.wire import Plus, all_of, from_wire, placeholders, to_wire, update_expression
+from sync_core.domain.micros import from_micros, to_micros
 
 NUMBERS = st.integers(-(10**18), 10**18) | st.floats(allow_nan=False, allow_infinity=False, width=32)
 VALUES = st.text() | st.booleans() | NUMBERS | st.binary() | st.lists(st.integers(0, 99)).map(tuple)

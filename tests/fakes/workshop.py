@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from sync_core.backends.embedded.batch_store import EmbeddedBatchStore
-from sync_core.backends.embedded.batch_writes import Overdue
 from sync_core.backends.embedded.open import EmbeddedBackend, open_backend
 from sync_core.backends.embedded.work_queue import EmbeddedWorkQueue
 from sync_core.domain.batch import Batch, BatchStatus, Counters, Item, ItemRequest, Priority, StartOptions
 from sync_core.domain.ids import new_batch_id
 from sync_core.domain.methods import DEFAULT_METHODS
 from sync_core.domain.worker import WorkerInfo
+from sync_core.jobs.overdue import Overdue
 from sync_core.jobs.ports.backend import Backend
 from sync_core.jobs.ports.media_objects import MediaObjects
 from sync_core.jobs.ports.work_queue import Delivery, QueueDepth

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sync_core.backends.embedded.batch_writes import Overdue
+from sync_core.jobs.overdue import Overdue
 from tests.fakes.invariants import Watchman
 from tests.fakes.waiting import until
 from tests.fakes.workshop import Workshop, open_workshop

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sync_core.backends.embedded.batch_writes import Overdue
 from sync_core.domain.errors import StorageUnavailable, Throttled
+from sync_core.jobs.overdue import Overdue
 from tests.fakes.invariants import Watchman
 from tests.fakes.tap import Call
 from tests.fakes.workshop import open_workshop

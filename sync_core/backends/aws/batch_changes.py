@@ -20,13 +20,13 @@ from random import uniform
 
 from sync_core.backends.aws.keys import DUE, event_key, item_key, meta_key
 from sync_core.backends.aws.metas import Metas
-from sync_core.backends.aws.overdue import Overdue
 from sync_core.backends.aws.rows import Meta, event_row, meta_changes
 from sync_core.backends.aws.table import ConditionFailed, Put, Table, Update
 from sync_core.backends.aws.trouble import Patience
 from sync_core.backends.aws.wire import all_of
 from sync_core.domain.batch import Change
 from sync_core.domain.errors import Throttled
+from sync_core.jobs.overdue import Overdue
 from sync_core.jobs.ports.event_outbox import event_of
 
 _MOST_TRIES = 100

@@ -14,10 +14,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from sync_core.backends.aws.expiry import expiry
 from sync_core.backends.aws.keys import analysis_key, item_key, meta_key
 from sync_core.backends.aws.rows import Meta, meta_row, new_item_row
 from sync_core.backends.aws.table import ConditionFailed, Put, Table
-from sync_core.backends.aws.times import expiry
 from sync_core.backends.aws.wire import all_of
 from sync_core.domain.batch import Batch, ItemRequest
 from sync_core.domain.ids import analysis_id_of_single

@@ -25,11 +25,9 @@ from sync_core.backends.aws.keys import (
 )
 from sync_core.backends.aws.leases import Grant, Leases
 from sync_core.backends.aws.metas import Metas
-from sync_core.backends.aws.overdue import Overdue
 from sync_core.backends.aws.resources import BATCHES_BY_TIME, ITEMS_DUE
 from sync_core.backends.aws.rows import item_of
 from sync_core.backends.aws.table import ConditionFailed, Table, Update
-from sync_core.backends.aws.times import to_micros
 from sync_core.backends.aws.trouble import Patience
 from sync_core.backends.aws.wire import Expression, Row, all_of
 from sync_core.domain import batch as rules
@@ -46,6 +44,8 @@ from sync_core.domain.batch import (
 )
 from sync_core.domain.errors import InputError, NotFound
 from sync_core.domain.lease import Lease
+from sync_core.domain.micros import to_micros
+from sync_core.jobs.overdue import Overdue
 from sync_core.jobs.ports.batch_store import BatchPage, Begun, NotBegun
 
 _MOST_PARALLEL = 90

@@ -20,8 +20,8 @@ from sync_core.backends.aws.keys import EVENT_PREFIX, WEBHOOKS_DUE, Key, event_k
 from sync_core.backends.aws.resources import ITEMS_DUE
 from sync_core.backends.aws.rows import delivery_changes, delivery_of, event_of_row
 from sync_core.backends.aws.table import ConditionFailed, Table, Update
-from sync_core.backends.aws.times import to_micros
 from sync_core.backends.aws.wire import Expression, Row, all_of
+from sync_core.domain.micros import to_micros
 from sync_core.jobs.ports.event_outbox import Event, WebhookDelivery
 
 _MOST_KEYS = 1000

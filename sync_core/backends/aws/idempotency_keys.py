@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from sync_core.backends.aws.expiry import expiry
 from sync_core.backends.aws.keys import idempotency_key
 from sync_core.backends.aws.table import ConditionFailed, Put, Table
-from sync_core.backends.aws.times import expiry, to_micros
 from sync_core.backends.aws.wire import all_of
 from sync_core.domain.errors import IdempotencyConflict, StorageUnavailable
+from sync_core.domain.micros import to_micros
 
 
 class AwsIdempotencyKeys:

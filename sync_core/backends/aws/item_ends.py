@@ -13,14 +13,15 @@ from functools import partial
 
 from sync_core.backends.aws.batch_changes import BatchChanges, Decision
 from sync_core.backends.aws.keys import item_key, meta_key
-from sync_core.backends.aws.rows import Meta, item_of, packed, storable
+from sync_core.backends.aws.rows import Meta, item_of, packed
 from sync_core.backends.aws.table import ConditionFailed, Update
-from sync_core.backends.aws.times import to_micros
 from sync_core.backends.aws.wire import Expression, Row, all_of
 from sync_core.domain import batch as rules
 from sync_core.domain.batch import Change, Item, ItemEnd, ItemStatus
 from sync_core.domain.errors import LeaseLost, NotFound
 from sync_core.domain.lease import Lease
+from sync_core.domain.micros import to_micros
+from sync_core.jobs.stored_forms import storable
 
 HAS_NOT_ENDED = "#status IN (:pending, :processing)"
 _OPEN = {"pending": ItemStatus.PENDING.value, "processing": ItemStatus.PROCESSING.value}

@@ -15,16 +15,17 @@ from datetime import datetime, timedelta
 
 from sync_core.backends.aws.item_ends import ItemEnds, is_free_as, is_held_by
 from sync_core.backends.aws.keys import analysis_key, item_key
-from sync_core.backends.aws.overdue import Overdue
-from sync_core.backends.aws.rows import Meta, request_text
+from sync_core.backends.aws.rows import Meta
 from sync_core.backends.aws.table import ConditionFailed, Put, Table, Update
-from sync_core.backends.aws.times import micros_or_none, to_micros
 from sync_core.backends.aws.wire import Plus, Row
 from sync_core.domain.batch import BatchStatus, Item, ItemEnd, ItemProgress, ItemRequest, ItemStatus
 from sync_core.domain.errors import LeaseLost, NotFound, Throttled
 from sync_core.domain.ids import new_analysis_id
 from sync_core.domain.lease import Lease
+from sync_core.domain.micros import micros_or_none, to_micros
+from sync_core.jobs.overdue import Overdue
 from sync_core.jobs.ports.batch_store import Begun, NotBegun, Refusal
+from sync_core.jobs.stored_forms import request_text
 
 _MOST_TRIES = 20
 

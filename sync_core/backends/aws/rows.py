@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sync_core.backends.aws.keys import LISTED, WEBHOOKS_DUE, Key, item_of_key, listed_at
-from sync_core.backends.aws.times import from_micros, micros_or_none, time_or_none, to_micros
 from sync_core.backends.aws.wire import Row
 from sync_core.domain.batch import (
     Batch,
@@ -22,8 +21,9 @@ from sync_core.domain.batch import (
     ItemStatus,
     Priority,
 )
-from sync_core.domain.methods import AiModel, Method
+from sync_core.domain.micros import from_micros, micros_or_none, time_or_none, to_micros
 from sync_core.jobs.ports.event_outbox import Attempt, DeliveryStatus, Event, WebhookDelivery
+from sync_core.jobs.stored_forms import request_of, request_text, storable
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,7 @@ def item_of(row: Row) -> Item:
     return Item(
         batch_id=batch_id,
         index=index,
-        request=_request_of(row["request"]),
+        request=request_of(row["request"]),
         status=ItemStatus(row["status"]),
         attempt=row["attempt"],
         fence=row["fence"],
@@ -160,42 +160,6 @@ def packed(document: Mapping[str, object] | None) -> bytes | None:
 def _unpacked(content: bytes) -> Mapping[str, object]:
     document: Mapping[str, object] = json.loads(zlib.decompress(content))
     return document
-
-
-def request_text(request: ItemRequest) -> str:
-    """Give a request's stored form: a JSON list in the order of its fields."""
-    return json.dumps(
-        [
-            request.master_file,
-            request.dub_file,
-            request.methods,
-            request.ai_model,
-            request.description,
-            request.tags,
-            request.per_channel,
-            *([request.pinned] if request.pinned else []),
-        ],
-        separators=(",", ":"),
-    )
-
-
-def _request_of(text: str) -> ItemRequest:
-    master_file, dub_file, methods, ai_model, description, tags, per_channel, *pinned = json.loads(text)
-    return ItemRequest(
-        master_file=master_file,
-        dub_file=dub_file,
-        methods=tuple(map(Method, methods)),
-        ai_model=AiModel(ai_model) if ai_model else None,
-        description=description,
-        tags=tuple(tags),
-        per_channel=per_channel,
-        pinned=(pinned[0][0], pinned[0][1]) if pinned else None,
-    )
-
-
-def storable(text: str | None) -> str | None:
-    """Replace what UTF-8 cannot hold: names of files may come with undecodable bytes in them."""
-    return None if text is None else text.encode("utf-8", "replace").decode()
 
 
 def event_row(event: Event, *, expires_at: int) -> Row:

@@ -6,11 +6,12 @@ import json
 from dataclasses import asdict
 from datetime import datetime, timedelta
 
+from sync_core.backends.aws.expiry import expiry
 from sync_core.backends.aws.keys import WORKERS, worker_key
 from sync_core.backends.aws.table import Put, Table
-from sync_core.backends.aws.times import expiry, to_micros
 from sync_core.backends.aws.wire import Expression
 from sync_core.domain.methods import Method
+from sync_core.domain.micros import to_micros
 from sync_core.domain.worker import WorkerInfo
 
 

@@ -9,14 +9,16 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from sync_core.backends.embedded import batch_writes, item_writes
-from sync_core.backends.embedded.batch_writes import Overdue, find_batch
+from sync_core.backends.embedded.batch_writes import find_batch
 from sync_core.backends.embedded.database import Database
-from sync_core.backends.embedded.rows import batch_of, item_of, request_text
-from sync_core.backends.embedded.times import to_micros
+from sync_core.backends.embedded.rows import batch_of, item_of
 from sync_core.domain.batch import Batch, Change, Item, ItemEnd, ItemProgress, ItemRequest, StartOptions
 from sync_core.domain.errors import InputError, analysis_not_found
 from sync_core.domain.lease import Lease
+from sync_core.domain.micros import to_micros
+from sync_core.jobs.overdue import Overdue
 from sync_core.jobs.ports.batch_store import BatchPage, Begun, NotBegun
+from sync_core.jobs.stored_forms import request_text
 
 _POSITION = struct.Struct(">qq")  # as large as the database's integers, and no larger
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sync_core.backends.embedded.rows import (
     INSERT_BATCH,
@@ -17,28 +16,12 @@ from sync_core.backends.embedded.rows import (
     event_values,
     mutable_values,
 )
-from sync_core.backends.embedded.times import to_micros
 from sync_core.domain import batch as rules
 from sync_core.domain.batch import Batch, Change, StartOptions
 from sync_core.domain.errors import batch_not_found
 from sync_core.domain.ids import analysis_id_of_single
+from sync_core.jobs.overdue import Overdue
 from sync_core.jobs.ports.event_outbox import event_of
-
-
-@dataclass(frozen=True, slots=True)
-class Overdue:
-    """When the message of an item in flight counts as lost: after `first_seconds`, then twice as late each time."""
-
-    first_seconds: float = 60.0
-    most_seconds: float = 900.0
-
-    def first(self, since: datetime) -> int:
-        """Give the time from which on the message is overdue, in microseconds, as `due_at` is stored."""
-        return self.after(0, since)
-
-    def after(self, resends: int, since: datetime) -> int:
-        wait = min(self.first_seconds * 2 ** min(resends, 20), self.most_seconds)
-        return to_micros(since + timedelta(seconds=wait))
 
 
 def find_batch(db: sqlite3.Connection, batch_id: str) -> StoredBatch:

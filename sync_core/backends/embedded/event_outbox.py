@@ -10,7 +10,7 @@ from itertools import islice
 
 from sync_core.backends.embedded.database import Database
 from sync_core.backends.embedded.rows import UPDATE_DELIVERY, delivery_of, delivery_values, event_of_row
-from sync_core.backends.embedded.times import to_micros
+from sync_core.domain.micros import to_micros
 from sync_core.jobs.ports.event_outbox import Event, WebhookDelivery
 
 

@@ -6,8 +6,8 @@ import sqlite3
 from datetime import datetime
 
 from sync_core.backends.embedded.database import Database
-from sync_core.backends.embedded.times import to_micros
 from sync_core.domain.errors import IdempotencyConflict
+from sync_core.domain.micros import to_micros
 
 
 class EmbeddedIdempotencyKeys:

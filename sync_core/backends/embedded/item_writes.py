@@ -15,15 +15,17 @@ import sqlite3
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from sync_core.backends.embedded.batch_writes import Overdue, find_batch, store_change
-from sync_core.backends.embedded.rows import StoredBatch, compact_json, item_of, request_text, storable
-from sync_core.backends.embedded.times import to_micros
+from sync_core.backends.embedded.batch_writes import find_batch, store_change
+from sync_core.backends.embedded.rows import StoredBatch, compact_json, item_of
 from sync_core.domain import batch as rules
 from sync_core.domain.batch import BatchStatus, Change, Item, ItemEnd, ItemProgress, ItemRequest, ItemStatus
 from sync_core.domain.errors import LeaseLost, NotFound
 from sync_core.domain.ids import new_analysis_id
 from sync_core.domain.lease import Lease
+from sync_core.domain.micros import to_micros
+from sync_core.jobs.overdue import Overdue
 from sync_core.jobs.ports.batch_store import Begun, NotBegun, Refusal
+from sync_core.jobs.stored_forms import request_text, storable
 
 
 @dataclass(frozen=True, slots=True)

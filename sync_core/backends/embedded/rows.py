@@ -7,7 +7,6 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sync_core.backends.embedded.times import from_micros, micros_or_none, time_or_none, to_micros
 from sync_core.domain.batch import (
     Batch,
     BatchStatus,
@@ -15,12 +14,12 @@ from sync_core.domain.batch import (
     EventType,
     Item,
     ItemProgress,
-    ItemRequest,
     ItemStatus,
     Priority,
 )
-from sync_core.domain.methods import AiModel, Method
+from sync_core.domain.micros import from_micros, micros_or_none, time_or_none, to_micros
 from sync_core.jobs.ports.event_outbox import Attempt, DeliveryStatus, Event, WebhookDelivery
+from sync_core.jobs.stored_forms import request_of, storable
 
 _MUTABLE = (
     "status", "total", "next_item", "in_flight", "completed", "failed", "cancelled", "confidence_sum",
@@ -142,43 +141,8 @@ def item_of(row: sqlite3.Row, batch_id: str, first_item: int) -> Item:
     )
 
 
-def request_text(request: ItemRequest) -> str:
-    """Give a request's stored form: a JSON list in the order of its fields."""
-    return compact_json(
-        [
-            request.master_file,
-            request.dub_file,
-            request.methods,
-            request.ai_model,
-            request.description,
-            request.tags,
-            request.per_channel,
-            *([request.pinned] if request.pinned else []),
-        ]
-    )
-
-
-def request_of(text: str) -> ItemRequest:
-    master_file, dub_file, methods, ai_model, description, tags, per_channel, *pinned = json.loads(text)
-    return ItemRequest(
-        master_file=master_file,
-        dub_file=dub_file,
-        methods=tuple(map(Method, methods)),
-        ai_model=AiModel(ai_model) if ai_model else None,
-        description=description,
-        tags=tuple(tags),
-        per_channel=per_channel,
-        pinned=(pinned[0][0], pinned[0][1]) if pinned else None,
-    )
-
-
 def compact_json(value: object) -> str:
     return json.dumps(value, separators=(",", ":"))
-
-
-def storable(text: str | None) -> str | None:
-    """Replace what UTF-8 cannot hold: names of files may come with undecodable bytes in them."""
-    return None if text is None else text.encode("utf-8", "replace").decode()
 
 
 def event_values(event: Event) -> dict[str, object]:

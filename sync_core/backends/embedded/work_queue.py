@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from sync_core.backends.embedded.database import Database
-from sync_core.backends.embedded.times import seconds, to_micros
 from sync_core.domain.batch import Priority
+from sync_core.domain.micros import seconds, to_micros
 from sync_core.jobs.ports.clock import Clock, SystemClock
 from sync_core.jobs.ports.work_queue import Delivery, Message, QueueDepth
 

@@ -9,8 +9,8 @@ from datetime import datetime
 
 from sync_core.backends.embedded.database import Database
 from sync_core.backends.embedded.rows import compact_json
-from sync_core.backends.embedded.times import seconds, to_micros
 from sync_core.domain.methods import Method
+from sync_core.domain.micros import seconds, to_micros
 from sync_core.domain.worker import WorkerInfo
 
 

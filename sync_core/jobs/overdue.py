@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sync_core.backends.aws.times import to_micros
+from sync_core.domain.micros import to_micros
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class Overdue:
     most_seconds: float = 900.0
 
     def first(self, since: datetime) -> int:
-        """Give the time from which on the message is overdue, in microseconds, as `due_at` is stored."""
+        """Give the time from which on the message is overdue, in microseconds, as back ends store it."""
         return self.after(0, since)
 
     def after(self, resends: int, since: datetime) -> int:

@@ -1,4 +1,4 @@
-"""Times as the database holds them: whole microseconds since 1970, UTC, so that what is read is what was written."""
+"""Times as back ends hold them: whole microseconds since 1970, UTC, so that what is read is what was written."""
 
 from __future__ import annotations
 
