@@ -6,7 +6,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --con
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run run-aws test check lint lint-aws format bench bench-accuracy bench-peers soak openapi test-tools constraints clean build-ApiFunction build-SweeperFunction
+.PHONY: help install run run-aws test check lint lint-aws format bench bench-accuracy bench-peers soak openapi test-tools constraints clean build-ApiFunction build-SweeperFunction build-WebhooksFunction
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -86,7 +86,7 @@ $(VENV)-aws/.done: infra/lint-aws.txt
 	@touch $@
 
 # `sam build` calls these, one for each function, and makes a zip of the folder.
-build-ApiFunction build-SweeperFunction:
+build-ApiFunction build-SweeperFunction build-WebhooksFunction:
 	@sh infra/build-lambda.sh "$(PYTHON)" "$(ARTIFACTS_DIR)"
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python

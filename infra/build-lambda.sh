@@ -11,6 +11,6 @@ install --requirement infra/lambda-requirements.txt \
 rm -rf build # where setuptools would keep modules that are no more
 install --no-deps .
 rm -rf build
-# botocore describes all of AWS in 25 MB; the API speaks to three services
-find "$folder/botocore/data" -mindepth 1 -maxdepth 1 -type d ! -name dynamodb ! -name s3 ! -name sqs -exec rm -rf {} +
+# botocore describes all of AWS in 25 MB; the functions speak to four services
+find "$folder/botocore/data" -mindepth 1 -maxdepth 1 -type d ! -name dynamodb ! -name s3 ! -name secretsmanager ! -name sqs -exec rm -rf {} +
 find "$folder" -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -13,7 +13,7 @@ import pytest
 from packaging.utils import canonicalize_name
 
 INFRA = Path(__file__).parents[2] / "infra"
-KEPT_SERVICES = {"dynamodb", "s3", "sqs"}
+KEPT_SERVICES = {"dynamodb", "s3", "secretsmanager", "sqs"}
 PROGRAM = """
 import json, sys
 
@@ -24,7 +24,7 @@ class Missing:
 
 missing = set(json.loads(sys.argv[1]))
 sys.meta_path.insert(0, Missing())
-import handlers.api.lambda_entry, handlers.sweeper, sync_core.backends.aws.open
+import handlers.api.lambda_entry, handlers.sweeper, handlers.webhooks, sync_core.backends.aws.open
 print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
 """
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from handlers.settings import CommonSettings, LambdaSettings, WorkerSettings
+from handlers.settings import CommonSettings, LambdaSettings, WebhookSettings, WorkerSettings
 from tests.template.resources import Stack, text_of
 
 LEFT_OUT = {
@@ -15,6 +15,7 @@ LEFT_OUT = {
     "ai_device": "auto takes the GPU that the task is given",
     "ai_budget_seconds": "is for workers without a GPU",
     "ai_hidden_layer": "unset means the sixth",
+    "webhook_secrets": "Secrets Manager keeps them, and the function is told where",
 }
 
 
@@ -22,18 +23,19 @@ def environments(stack: Stack) -> dict[type[CommonSettings], dict[str, object]]:
     return {
         LambdaSettings: stack.function_environment("ApiFunction"),
         CommonSettings: stack.function_environment("SweeperFunction"),
+        WebhookSettings: stack.function_environment("WebhooksFunction"),
         WorkerSettings: stack.worker_environment(),
     }
 
 
-@pytest.mark.parametrize("kind", [LambdaSettings, CommonSettings, WorkerSettings])
+@pytest.mark.parametrize("kind", [LambdaSettings, CommonSettings, WebhookSettings, WorkerSettings])
 def test_every_name_is_a_setting_and_every_setting_is_named(stack: Stack, kind: type[CommonSettings]):
     named = {name for name in environments(stack)[kind] if name.startswith("SYNC_")}
     fields = {f"SYNC_{name.upper()}" for name in kind.model_fields if name not in LEFT_OUT}
     assert named == fields, "name it in template.yaml, or say in LEFT_OUT why it is left out"
 
 
-@pytest.mark.parametrize("kind", [LambdaSettings, CommonSettings, WorkerSettings])
+@pytest.mark.parametrize("kind", [LambdaSettings, CommonSettings, WebhookSettings, WorkerSettings])
 def test_every_value_is_one_that_the_process_takes(monkeypatch, stack: Stack, kind: type[CommonSettings]):
     for name, value in environments(stack)[kind].items():
         monkeypatch.setenv(name, value if isinstance(value, str) else value.get("Fn::Sub", "resource"))
@@ -43,6 +45,8 @@ def test_every_value_is_one_that_the_process_takes(monkeypatch, stack: Stack, ki
 
 
 def test_nothing_secret_is_in_an_environment(stack: Stack):
+    references = [{"Ref": name} for name in stack.of_type("AWS::SecretsManager::Secret")]
     for environment in environments(stack).values():
-        assert not [name for name in environment if "SECRET" in name or "TOKEN" in name or "PASSWORD" in name]
+        suspects = [name for name in environment if "SECRET" in name or "TOKEN" in name or "PASSWORD" in name]
+        assert all(environment[name] in references for name in suspects)
         assert "resolve:secretsmanager" not in text_of(environment)

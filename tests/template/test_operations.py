@@ -86,7 +86,7 @@ def test_the_worker_is_started_and_watched_as_its_image_wants_it(stack: Stack):
 
 
 def test_the_sweeper_comes_every_minute_and_never_twice_at_once(stack: Stack):
-    schedule = stack.one("AWS::Scheduler::Schedule")
+    schedule = stack.properties("SweeperFunctionEveryMinute")
     assert schedule["ScheduleExpression"] == "rate(1 minute)"
     function = stack.properties("SweeperFunction")
     assert function["ReservedConcurrentExecutions"] == 1
@@ -115,6 +115,9 @@ def test_everything_logs_into_groups_that_forget(stack: Stack):
         "ErrorRateAlarm",
         "NoWorkerAlarm",
         "SweeperAlarm",
+        "WebhooksAlarm",
+        "WebhooksGivenUpAlarm",
+        "WebhooksLateAlarm",
     ],
 )
 def test_alarms_are_told_and_silence_is_no_alarm(stack: Stack, name: str):
@@ -124,7 +127,7 @@ def test_alarms_are_told_and_silence_is_no_alarm(stack: Stack, name: str):
 
 
 def test_every_alarm_is_among_those(stack: Stack):
-    assert len(stack.of_type("AWS::CloudWatch::Alarm")) == 7
+    assert len(stack.of_type("AWS::CloudWatch::Alarm")) == 10
 
 
 def test_dashboard_is_json_and_names_resources_that_are_there(stack: Stack):
