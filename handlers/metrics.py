@@ -34,6 +34,8 @@ WEBHOOKS = Counter(
     "sync_webhook_attempts", "Attempts to deliver webhooks, by what became of the event.", ["outcome"],
     registry=REGISTRY,
 )  # fmt: skip
+DROPS = Counter("sync_drops", "Objects that came to the drop folder, by what became of them.", ["outcome"],
+                registry=REGISTRY)  # fmt: skip
 QUEUE = Gauge("sync_queue_messages", "Messages by priority and state.", ["priority", "state"], registry=REGISTRY)
 WORKERS = Gauge("sync_workers", "Workers that are registered.", registry=REGISTRY)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
 
@@ -169,6 +170,17 @@ class LambdaSettings(ApiSettings):
     upload_max_bytes: Annotated[int, Field(ge=1, le=4_000_000)] = 4_000_000
     upload_max_rows: Annotated[int, Field(ge=1, le=10_000)] = 10_000
     wait_max_seconds: Annotated[float, Field(gt=0, le=25)] = 25.0
+
+
+class DropFolderSettings(UploadSettings):
+    """What the function behind the bucket's drop folder can be told; media may lie in that bucket."""
+
+    backend: Literal["aws"] = "aws"
+
+    @property
+    def media_policy(self) -> MediaPolicy:
+        policy = super().media_policy
+        return replace(policy, allowed_buckets=(*policy.allowed_buckets, str(self.aws_bucket)))
 
 
 class WorkerSettings(AiModelSettings, CommonSettings):
