@@ -14,6 +14,7 @@ from sync_core.domain.media import MediaPolicy
 from sync_core.domain.methods import AiModel, Method
 from sync_core.domain.result import AnalysisResult
 from sync_core.jobs.ports.analyzer import AnalysisRequest, Capabilities, OnProgress
+from sync_core.jobs.ports.media_objects import MediaObjects
 from sync_core.models.device import CPU
 from sync_core.models.errors import DeviceBroken
 from sync_core.pipeline.ai_settings import ON_THE_CPU, AiSettings
@@ -48,6 +49,8 @@ class ProcessAnalyzer:
     share_models
         Whether one process runs the models for all children; None: if they run on a GPU, of whose memory every
         process takes a part, and whose arithmetic is fastest on many pieces at once.
+    media
+        Gives the children addresses of objects in S3; None where nothing there can be read.
     """
 
     def __init__(
@@ -61,12 +64,14 @@ class ProcessAnalyzer:
         spool_folder: Path | None = None,
         ai: AiSettings = ON_THE_CPU,
         share_models: bool | None = None,
+        media: MediaObjects | None = None,
     ) -> None:
         self._policy = policy
         self._stall_seconds = stall_seconds
         self._tolerance_seconds = tolerance_seconds
         self._tasks_per_child = tasks_per_child
         self._slots = slots
+        self._media = media
         self._ai = ai.resolved()
         self._capabilities = capabilities(self._ai)
         share = self._ai.device != CPU if share_models is None else share_models
@@ -115,7 +120,7 @@ class ProcessAnalyzer:
             folder = self._spool.make_folder()
             try:
                 task = Task(request, self._policy, self._tolerance_seconds, folder, ai)
-                result = await child.run(task, on_progress, stall_seconds=self._stall_seconds)
+                result = await child.run(task, on_progress, stall_seconds=self._stall_seconds, media=self._media)
             except BaseException as error:
                 await asyncio.shield(self._put_back(child, folder, usable=_is_of_the_pair(error)))
                 if isinstance(error, DeviceBroken) and self._models and ai.server:

@@ -19,6 +19,7 @@ from sync_core.domain.methods import AiModel
 from sync_core.domain.result import Progress
 from sync_core.pipeline.ai_settings import AiSettings
 from sync_core.pipeline.framing import encode, receive_blocking
+from sync_core.pipeline.lending import AddressLent, Borrower
 from sync_core.pipeline.wire import Bug, Done, Failed, Message, Task, Warm, Warmed
 from sync_core.pipeline.with_parent import end_with_parent
 
@@ -27,28 +28,43 @@ _PROGRESS_SECONDS = 0.2
 
 def main() -> None:
     """Serve the parent until its end of the socket closes."""
-    connection = socket.socket(fileno=int(sys.argv[1]))
+    parent = _Parent(socket.socket(fileno=int(sys.argv[1])))
     end_with_parent(int(sys.argv[2]))
-    tasks: queue.SimpleQueue[Task | Warm] = queue.SimpleQueue()
-    threading.Thread(target=_receive, args=(connection, tasks), daemon=True).start()
+    threading.Thread(target=parent.receive_for_ever, daemon=True).start()
     _load_everything()
     while True:
-        match tasks.get():
+        match parent.tasks.get():
             case Warm(ai, models):
-                connection.sendall(encode(_warmed(ai, models)))
+                parent.send(_warmed(ai, models))
             case Task() as task:
-                connection.sendall(encode(_answer(task, connection)))
+                parent.send(_answer(task, parent))
 
 
-def _receive(connection: socket.socket, tasks: queue.SimpleQueue[Task | Warm]) -> None:
-    """Take tasks in; leave at once when the parent is gone, whatever is being computed."""
-    while True:
-        try:
-            message = receive_blocking(connection)
-        except (EOFError, OSError):
-            os._exit(1)
-        assert isinstance(message, Task | Warm)
-        tasks.put(message)
+class _Parent:
+    """The other end of the socket: gives tasks and addresses, and is sent to from several threads."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._sending = threading.Lock()
+        self.tasks: queue.SimpleQueue[Task | Warm] = queue.SimpleQueue()
+        self.addresses = Borrower(self.send)
+
+    def send(self, message: Message) -> None:
+        with self._sending:
+            self._connection.sendall(encode(message))
+
+    def receive_for_ever(self) -> None:
+        """Take tasks in; leave at once when the parent is gone, whatever is being computed."""
+        while True:
+            try:
+                message = receive_blocking(self._connection)
+            except (EOFError, OSError):
+                os._exit(1)
+            if isinstance(message, AddressLent):
+                self.addresses.take(message)
+            else:
+                assert isinstance(message, Task | Warm)
+                self.tasks.put(message)
 
 
 def _load_everything() -> None:
@@ -68,7 +84,7 @@ def _warmed(ai: AiSettings, models: tuple[AiModel, ...]) -> Warmed:
     return Warmed(tuple(troubles))
 
 
-def _answer(task: Task, connection: socket.socket) -> Message:
+def _answer(task: Task, parent: _Parent) -> Message:
     from sync_core.pipeline.compare_files import compare_files
 
     request = task.request
@@ -78,8 +94,9 @@ def _answer(task: Task, connection: socket.socket) -> Message:
             policy=task.policy,
             tolerance_seconds=task.tolerance_seconds,
             ai=task.ai,
-            on_progress=_Reporter(connection),
+            on_progress=_Reporter(parent),
             spool_folder=task.spool_folder,
+            locate=parent.addresses,
         )
     except SyncError as error:
         return Failed(error)
@@ -93,15 +110,15 @@ def _answer(task: Task, connection: socket.socket) -> Message:
 class _Reporter:
     """Sends progress, several times a second at most."""
 
-    def __init__(self, connection: socket.socket) -> None:
-        self._connection = connection
+    def __init__(self, parent: _Parent) -> None:
+        self._parent = parent
         self._sent_at = float("-inf")
 
     def __call__(self, progress: Progress) -> None:
         now = time.monotonic()
         if now - self._sent_at >= _PROGRESS_SECONDS:
             self._sent_at = now
-            self._connection.sendall(encode(progress))
+            self._parent.send(progress)
 
 
 if __name__ == "__main__":

@@ -12,8 +12,10 @@ from sync_core.domain.errors import DecoderCrashed
 from sync_core.domain.methods import AiModel
 from sync_core.domain.result import AnalysisResult, Progress
 from sync_core.jobs.ports.analyzer import OnProgress
+from sync_core.jobs.ports.media_objects import MediaObjects
 from sync_core.pipeline.ai_settings import AiSettings
 from sync_core.pipeline.framing import encode, receive
+from sync_core.pipeline.lending import AddressWanted, Lender
 from sync_core.pipeline.start_python import start_python
 from sync_core.pipeline.wire import Bug, Done, Failed, Task, Warm, Warmed
 
@@ -76,8 +78,15 @@ class ChildProcess:
         assert isinstance(warmed, Warmed)
         return warmed.troubles
 
-    async def run(self, task: Task, on_progress: OnProgress, *, stall_seconds: float) -> AnalysisResult:
+    async def run(
+        self, task: Task, on_progress: OnProgress, *, stall_seconds: float, media: MediaObjects | None = None
+    ) -> AnalysisResult:
         """Have a pair compared. After any error but a SyncError that the child sent, the child must be ended.
+
+        Parameters
+        ----------
+        media
+            Gives the child addresses of objects in S3.
 
         Raises
         ------
@@ -89,23 +98,28 @@ class ChildProcess:
             For an error in the child that nobody foresaw.
         """
         self.tasks_taken += 1
+        lender = Lender(media, lambda lent: self._writer.write(encode(lent)))
         try:
             self._writer.write(encode(task))
-            return await self._listen(on_progress, stall_seconds)
+            return await self._listen(on_progress, lender, stall_seconds)
         except (EOFError, ConnectionError) as error:
             raise DecoderCrashed(f"{_pair(task)}: the process doing it {await self._death()}") from error
         except TimeoutError as error:
             raise DecoderCrashed(
                 f"{_pair(task)}: no sign of progress for {stall_seconds:g} s, so the process doing it was ended"
             ) from error
+        finally:
+            lender.stop()
 
-    async def _listen(self, on_progress: OnProgress, stall_seconds: float) -> AnalysisResult:
+    async def _listen(self, on_progress: OnProgress, lender: Lender, stall_seconds: float) -> AnalysisResult:
         while True:
             async with asyncio.timeout(stall_seconds):
                 message = await receive(self._reader)
             match message:
                 case Progress():
                     on_progress(message)
+                case AddressWanted():
+                    lender.lend(message)
                 case Done():
                     return message.result
                 case Failed():

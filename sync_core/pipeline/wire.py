@@ -11,6 +11,7 @@ from sync_core.domain.methods import AiModel
 from sync_core.domain.result import AnalysisResult, Progress
 from sync_core.jobs.ports.analyzer import AnalysisRequest
 from sync_core.pipeline.ai_settings import AiSettings
+from sync_core.pipeline.lending import AddressLent, AddressWanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,4 +61,4 @@ class Bug:
     traceback: str
 
 
-Message = Task | Warm | Warmed | Progress | Done | Failed | Bug
+Message = Task | Warm | Warmed | Progress | Done | Failed | Bug | AddressWanted | AddressLent
