@@ -57,7 +57,7 @@ async def _sweep_configured(settings: CommonSettings) -> Swept:
 
 async def sweep(backend: Backend, clock: Clock) -> Swept:
     """Sweep until a round finds less than it may take, or the next invocation may go on."""
-    sweeper = MeteredSweeper(backend.batch_store, backend.work_queue, clock)
+    sweeper = MeteredSweeper(backend.batch_store, backend.work_queue, backend.report_store, clock)
     resent = ended_dead = 0
     for _ in range(_MOST_ROUNDS):
         done = await sweeper.sweep()

@@ -86,7 +86,7 @@ def build_worker(
         policy=settings.attempt_policy,
         on_progress=on_progress,
     )
-    sweeper = MeteredSweeper(backend.batch_store, backend.work_queue, clock)
+    sweeper = MeteredSweeper(backend.batch_store, backend.work_queue, backend.report_store, clock)
     return WorkerLoop(
         info, backend.work_queue, backend.worker_registry, processor, sweeper, clock, settings.worker_policy
     )

@@ -147,6 +147,11 @@ class ItemProgress:
     percent: float
 
 
+def item_id_of(index: int) -> str:
+    """Give the id of a batch's item."""
+    return f"item_{index + 1:03d}"
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """One pair of a batch.
@@ -175,7 +180,7 @@ class Item:
 
     @property
     def item_id(self) -> str:
-        return f"item_{self.index + 1:03d}"
+        return item_id_of(self.index)
 
     def is_leased(self, now: datetime) -> bool:
         return self.lease_until is not None and self.lease_until > now

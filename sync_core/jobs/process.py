@@ -37,6 +37,7 @@ from sync_core.jobs.ports.clock import Clock
 from sync_core.jobs.ports.media_objects import MediaObjects
 from sync_core.jobs.ports.report_store import ReportStore
 from sync_core.jobs.ports.work_queue import Delivery, WorkQueue
+from sync_core.jobs.report_keys import report_key, report_prefix
 from sync_core.jobs.start import messages_for
 
 log = logging.getLogger(__name__)
@@ -144,7 +145,7 @@ class ItemProcessor:
         Comes before the message's deletion, so that a redelivery makes up for it where it fails.
         """
         if item.fence > 1:
-            await self.reports.discard(_report_prefix(item), keep=keep)
+            await self.reports.discard(report_prefix(item.batch_id, item.index), keep=keep)
 
 
 class _Attempt:
@@ -306,7 +307,7 @@ class _Attempt:
         item = self.begun.item
         self._note(Progress(AnalysisStage.REPORTING, 1.0))
         document = result_document(result)
-        self.report_key = f"{_report_prefix(item)}{self.lease.fence}.json"
+        self.report_key = report_key(item.batch_id, item.index, self.lease.fence)
         report = {"batch_id": item.batch_id, "item_id": item.item_id, "attempt": item.attempt, "result": document}
         await self.its.reports.put(self.report_key, json.dumps(report, indent=1).encode())
         confidence = result.confidence if result.offset_seconds is not None else None
@@ -346,7 +347,9 @@ class _Attempt:
         """
         delay = self.its.policy.backoff_seconds(self.delivery.receive_count) if delay_seconds is None else delay_seconds
         try:
-            await self.its.store.release(self.lease, now=self.its.clock.now(), count_attempt=count_attempt)
+            await self.its.store.release(
+                self.lease, now=self.its.clock.now(), count_attempt=count_attempt, delay_seconds=delay
+            )
             await self.its.queue.extend(self.delivery, visibility_seconds=delay)
         except (LeaseLost, TransientError) as error:
             log.warning("could not release, the lease will run out: %s", error, extra=self.fields)
@@ -354,10 +357,6 @@ class _Attempt:
 
 def _failed(error: SyncError) -> ItemEnd:
     return ItemEnd(ItemStatus.FAILED, error=error.message, error_code=error.code)
-
-
-def _report_prefix(item: Item) -> str:
-    return f"{item.batch_id}/{item.item_id}-"
 
 
 async def _stop(*tasks: asyncio.Task[AnalysisResult] | asyncio.Task[None]) -> None:

@@ -43,7 +43,7 @@ async def main(data_dir: Path, worker_id: str, notes: Path) -> None:
     processor = ItemProcessor(
         worker_id, backend.batch_store, backend.work_queue, backend.report_store, QuickAnalyzer(), clock, policy
     )
-    sweeper = Sweeper(backend.batch_store, backend.work_queue, clock)
+    sweeper = Sweeper(backend.batch_store, backend.work_queue, backend.report_store, clock)
     noted = os.open(notes, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
     async def work() -> None:

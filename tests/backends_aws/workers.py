@@ -56,7 +56,7 @@ class Yard:
             policy=self.attempts,
         )
         info = WorkerInfo(worker_id, "host", 1, 1, "cpu", "1", DEFAULT_METHODS, (), {}, started_at=now, seen_at=now)
-        sweeper = Sweeper(mine.batch_store, mine.work_queue, self.clock)
+        sweeper = Sweeper(mine.batch_store, mine.work_queue, mine.report_store, self.clock)
         settings = WorkerPolicy(
             **{"storage_pause_seconds": 0.1, "announce_seconds": LONG, "sweep_seconds": LONG, **policy}
         )

@@ -239,6 +239,16 @@ async def test_a_release_lets_the_next_one_begin_at_once(
     assert (again.item.attempt, again.lease.fence) == (next_attempt, lease.fence + 1)
 
 
+async def test_a_released_item_is_not_overdue_while_its_message_backs_off(batches: Batches) -> None:
+    batch_id = await batches.started(1)
+    lease = (await batches.begin(batch_id)).lease
+    await batches.store.release(lease, now=batches.clock.now(), count_attempt=True, delay_seconds=600.0)
+    batches.clock.advance(650.0)
+    assert await batches.store.stalled(now=batches.clock.now(), limit=5) == ()
+    batches.clock.advance(20.0)
+    assert [item.index for item in await batches.store.stalled(now=batches.clock.now(), limit=5)] == [0]
+
+
 async def test_an_abandoned_item_is_ended_unless_it_is_leased_or_has_ended(batches: Batches) -> None:
     batch_id = await batches.started(3)
     lease = (await batches.begin(batch_id)).lease

@@ -83,7 +83,8 @@ class Workshop:
 
     @property
     def sweeper(self) -> Sweeper:
-        return Sweeper(self.backend.batch_store, self.backend.work_queue, self.clock)
+        backend = self.backend
+        return Sweeper(backend.batch_store, backend.work_queue, backend.report_store, self.clock)
 
     def worker(self, worker_id: str = "worker-a", **policy: Any) -> WorkerLoop:
         return WorkerLoop(

@@ -9,9 +9,10 @@ from itertools import pairwise
 import pytest
 
 from sync_core.domain.batch import BatchStatus, ItemEnd, ItemStatus, StartOptions
-from sync_core.domain.errors import StorageUnavailable
+from sync_core.domain.errors import NotFound, StorageUnavailable
 from sync_core.jobs.ports.work_queue import Message
 from sync_core.jobs.process import Outcome
+from sync_core.jobs.report_keys import report_key
 from sync_core.jobs.sweep import Swept
 from tests.fakes.analyzer import answers, found, never_ends
 from tests.fakes.tap import TappedBackend, Trouble
@@ -186,6 +187,39 @@ async def test_a_dead_letter_of_a_batch_that_is_gone_is_dropped(shop: Workshop) 
     assert (await shop.depth()).dead == 0
 
 
+async def test_a_dead_letter_takes_the_reports_of_its_attempts_along(shop: Workshop) -> None:
+    batch_id = await shop.started(1)
+    left = report_key(batch_id, 0, fence=1)
+    await shop.backend.report_store.put(left, b"{}")  # by an attempt that died before its end
+    await make_dead(shop)
+    assert await shop.sweeper.sweep() == Swept(0, 1)
+    with pytest.raises(NotFound):
+        await shop.backend.report_store.get(left)
+
+
+async def test_a_dead_letter_of_a_completed_item_leaves_its_report(shop: Workshop) -> None:
+    batch_id = await shop.started(1)
+    copy = await shop.receive(visibility_seconds=0)
+    await shop.processor().process(await shop.receive(visibility_seconds=0))
+    await shop.backend.report_store.put(report_key(batch_id, 0, fence=9), b"{}")
+    await shop.backend.work_queue.send([copy.message])
+    await make_dead(shop)
+    await shop.sweeper.sweep()
+    assert await shop.backend.report_store.get((await shop.item(batch_id)).report_key)
+    with pytest.raises(NotFound):
+        await shop.backend.report_store.get(report_key(batch_id, 0, fence=9))
+
+
+async def test_an_item_whose_batch_has_expired_before_it_does_not_stop_the_others(shop: Workshop) -> None:
+    await claimed_but_never_sent(shop)
+    await claimed_but_never_sent(shop)
+    shop.clock.advance(61)
+    shop.backend = TappedBackend(shop.backend, Trouble("batch_store.get", NotFound("It has expired.")))
+    assert await shop.sweeper.sweep() == Swept(2, 0)
+    assert (await shop.depth()).waiting == 1
+    assert await shop.sweeper.sweep() == Swept(0, 0), "it is not looked at all the time"
+
+
 SWEEPER_CALLS = [
     "batch_store.stalled",
     "batch_store.get",
@@ -193,6 +227,7 @@ SWEEPER_CALLS = [
     "batch_store.mark_resent",
     "work_queue.receive_dead",
     "batch_store.end_abandoned",
+    "report_store.discard",
     "work_queue.delete",
 ]
 

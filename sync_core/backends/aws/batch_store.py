@@ -143,8 +143,8 @@ class AwsBatchStore:
         grant = Grant(lease.worker_id, now, lease_seconds, self._overdue)
         return await self._leases.renew(lease, grant, progress, request)
 
-    async def release(self, lease: Lease, *, now: datetime, count_attempt: bool) -> None:
-        await self._leases.release(lease, count_attempt=count_attempt, now=now)
+    async def release(self, lease: Lease, *, now: datetime, count_attempt: bool, delay_seconds: float = 0.0) -> None:
+        await self._leases.release(lease, count_attempt=count_attempt, until=now + timedelta(seconds=delay_seconds))
 
     async def finish(self, lease: Lease, end: ItemEnd, *, now: datetime) -> Change:
         return await self._ends.finish(lease, end, now=now)

@@ -87,11 +87,11 @@ class Leases:
             raise _lost(lease) from None
         return replace(lease, until=grant.until), meta.batch.status is BatchStatus.CANCELLED
 
-    async def release(self, lease: Lease, *, count_attempt: bool, now: datetime) -> None:
-        """Give a lease back; the item's message comes again, and is overdue if it has not by then."""
+    async def release(self, lease: Lease, *, count_attempt: bool, until: datetime) -> None:
+        """Give a lease back; the item's message comes again after `until`, and is overdue if it then does not."""
         writer = secrets.token_hex(8)
         changes = {
-            "due_at": self.overdue.first(now),
+            "due_at": self.overdue.first(until),
             "written_by": writer,
             **({} if count_attempt else {"attempt": Plus(-1)}),
             **dict.fromkeys(("leased_by", "lease_until", "resends", "stage", "percent")),

@@ -6,7 +6,7 @@ import base64
 import sqlite3
 import struct
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sync_core.backends.embedded import batch_writes, item_writes
 from sync_core.backends.embedded.batch_writes import find_batch
@@ -79,9 +79,10 @@ class EmbeddedBatchStore:
         grant = item_writes.Grant(lease.worker_id, now, lease_seconds, self._overdue)
         return await self._database.write(lambda db: item_writes.renew(db, lease, grant, progress, request))
 
-    async def release(self, lease: Lease, *, now: datetime, count_attempt: bool) -> None:
+    async def release(self, lease: Lease, *, now: datetime, count_attempt: bool, delay_seconds: float = 0.0) -> None:
+        due_at = self._overdue.first(now + timedelta(seconds=delay_seconds))
         await self._database.write(
-            lambda db: item_writes.release(db, lease, count_attempt=count_attempt, due_at=self._overdue.first(now))
+            lambda db: item_writes.release(db, lease, count_attempt=count_attempt, due_at=due_at)
         )
 
     async def finish(self, lease: Lease, end: ItemEnd, *, now: datetime) -> Change:

@@ -137,8 +137,10 @@ class BatchStore(Protocol):
         """
         ...
 
-    async def release(self, lease: Lease, *, now: datetime, count_attempt: bool) -> None:
+    async def release(self, lease: Lease, *, now: datetime, count_attempt: bool, delay_seconds: float = 0.0) -> None:
         """Give a lease back without an end. An attempt that is not to count (shutdown, Spot) is taken off again.
+
+        The item's message comes again after `delay_seconds`, and is not overdue before.
 
         Raises
         ------
