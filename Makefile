@@ -6,7 +6,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --con
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run run-aws test check lint lint-aws format bench bench-accuracy bench-peers soak openapi test-tools constraints clean build-ApiFunction build-SweeperFunction build-WebhooksFunction
+.PHONY: help install run run-aws test check lint lint-aws format bench bench-accuracy bench-peers soak openapi test-tools test-keras constraints clean build-ApiFunction build-DropFunction build-DropResultsFunction build-SweeperFunction build-WebhooksFunction
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,12 +59,15 @@ bench-peers: $(VENV)/.dev test-tools ## Compare with other programs; ARGS=--spee
 test-tools: ## Install the system's tools that tests use: ffmpeg, jq, curl
 	@sh infra/install-tools.sh ffmpeg jq curl
 
+test-keras: $(VENV)-keras/.done ## Compare YAMNet in torch with Keras; takes half a gigabyte of packages of its own
+	@PYTHONPATH=. $(VENV)-keras/bin/python tests/models/keras_yamnet.py compare
+
 constraints: $(VENV)/.dev ## Write constraints.txt anew from the newest versions that fit
 	@sh infra/freeze-constraints.sh "$(PYTHON)"
 	@$(BIN)/python infra/lambda_requirements.py >infra/lambda-requirements.txt
 
 clean: ## Remove what the targets made
-	@rm -rf $(VENV) $(VENV)-aws build dist *.egg-info .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf $(VENV) $(VENV)-aws $(VENV)-keras build dist *.egg-info .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 $(VENV)/bin/python:
 	@sh infra/make-venv.sh "$(PYTHON)" $(VENV)
@@ -85,8 +88,15 @@ $(VENV)-aws/.done: infra/lint-aws.txt
 	@$(VENV)-aws/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
 
+$(VENV)-keras/.done: tests/models/requirements-keras.txt
+	@echo "installing Keras, to compare with, into $(VENV)-keras"
+	@sh infra/make-venv.sh "$(PYTHON)" $(VENV)-keras
+	@$(VENV)-keras/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	@$(VENV)-keras/bin/python -m pip install --quiet --disable-pip-version-check --no-deps tf-keras==2.21.0
+	@touch $@
+
 # `sam build` calls these, one for each function, and makes a zip of the folder.
-build-ApiFunction build-SweeperFunction build-WebhooksFunction:
+build-ApiFunction build-DropFunction build-DropResultsFunction build-SweeperFunction build-WebhooksFunction:
 	@sh infra/build-lambda.sh "$(PYTHON)" "$(ARTIFACTS_DIR)"
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
