@@ -37,7 +37,7 @@ def run_ministack(port: int) -> None:
         "GATEWAY_PORT": str(port),
         "IOT_MTLS_ENABLED": "0",
         "LOG_LEVEL": "ERROR",
-        "SERVICES": "dynamodb,s3,sqs",
+        "SERVICES": "dynamodb,s3,secretsmanager,sqs",
         "SFTP_ENABLED": "0",
     }
     time.time = ahead_time

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +13,7 @@ from sync_core.jobs.webhook_secrets import new_secret
 from tests.cli.conftest import Run
 from tests.cli.test_service import Service
 from tests.fakes.processes import started, wait_until
-from tests.fakes.receiver import HANG, OK, Receiver, Reply
+from tests.fakes.receiver import HANG, OK, Receiver, Reply, receiving_in_thread
 
 SECRETS = (new_secret(), new_secret())
 DELIVERIES = "/api/v1/webhooks/deliveries"
@@ -23,16 +21,8 @@ DELIVERIES = "/api/v1/webhooks/deliveries"
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    """A receiver in a thread of its own."""
-    opened, loop = Receiver(), asyncio.new_event_loop()
-    loop.run_until_complete(opened.start())
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    yield opened
-    asyncio.run_coroutine_threadsafe(opened.stop(), loop).result(10)
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join()
-    loop.close()
+    with receiving_in_thread() as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
@@ -131,3 +132,19 @@ async def receiving(*replies: Reply, tls: ssl.SSLContext | None = None) -> Async
         yield receiver
     finally:
         await receiver.stop()
+
+
+@contextmanager
+def receiving_in_thread(*replies: Reply) -> Iterator[Receiver]:
+    """Run a receiver in a thread with an event loop of its own."""
+    receiver, loop = Receiver(*replies), asyncio.new_event_loop()
+    loop.run_until_complete(receiver.start())
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        yield receiver
+    finally:
+        asyncio.run_coroutine_threadsafe(receiver.stop(), loop).result(10)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
