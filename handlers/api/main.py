@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -18,6 +19,7 @@ async def _services() -> AsyncIterator[ApiServices]:
     """Read the settings when the server starts, not when this module is imported."""
     settings = read_settings(ApiSettings)
     set_up_logging(settings.log_level, settings.log_format)
+    logging.getLogger("uvicorn.access").disabled = True  # the middleware's line says more
     with traces("api"):
         async with open_services(settings) as services:
             gc.collect()

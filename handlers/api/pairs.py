@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response, status
+from fastapi import APIRouter, HTTPException, Response, status
 
 from handlers.api import schemas, views
 from handlers.api.dependencies import AnalysisId, IdempotencyKey, Services
@@ -38,6 +38,12 @@ async def analyse_pair(
         response.status_code = status.HTTP_202_ACCEPTED
         found = await services.store.find_analysis(analysis_id)
     return views.analysis(analysis_id, *found, services.clock.now())
+
+
+@router.get("/sync", include_in_schema=False)
+async def not_readable() -> None:
+    """Refuse what the route of an analysis would take for an id."""
+    raise HTTPException(status.HTTP_405_METHOD_NOT_ALLOWED, headers={"Allow": "POST"})
 
 
 @router.get("/{analysis_id}")

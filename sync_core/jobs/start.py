@@ -13,6 +13,8 @@ from sync_core.jobs.ports.clock import Clock
 from sync_core.jobs.ports.idempotency_keys import IdempotencyKeys
 from sync_core.jobs.ports.work_queue import Message, WorkQueue
 
+_STARTED, _REFUSED = "started", "refused"
+
 
 def messages_for(batch: Batch, claimed: Sequence[int], *, trace: str | None = None) -> list[Message]:
     """Make the messages that dispatch the claimed items of a batch."""
@@ -61,8 +63,8 @@ class StartBatch:
             change = await self.store.start(batch_id, options, self.clock.now())
         except WrongState:
             batch = await self.store.get(batch_id)
-            was_started = batch.started_at is not None
-            if not (repeated and was_started):
+            answer = _STARTED if repeated and batch.started_at is not None else _REFUSED
+            if await self._answer_given(batch_id, idempotency_key, fingerprint, answer) == _REFUSED:
                 raise
             return batch
         await self.queue.send(messages_for(change.batch, change.claimed, trace=self.current_trace()))
@@ -78,6 +80,17 @@ class StartBatch:
             f"start/{batch_id}/{key}", fingerprint=fingerprint, resource_id=mine, now=self.clock.now()
         )
         return bound != mine and bound.startswith(f"{BatchStatus.UPLOADED}@")
+
+    async def _answer_given(self, batch_id: str, key: str | None, fingerprint: str, answer: str) -> str:
+        """Give the answer that this key's first request got, or else this one's.
+
+        A request may have come while the batch could be started and been refused all the same, because another one
+        without a key was faster; its repetition is refused as well.
+        """
+        if not key:
+            return answer
+        name = f"start/{batch_id}/{key}/answer"
+        return await self.keys.claim(name, fingerprint=fingerprint, resource_id=answer, now=self.clock.now())
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,9 @@ def test_known_route_with_another_method(idle: LiveService):
     assert_is_error(answer, 405, "METHOD_NOT_ALLOWED")
     assert answer.headers["allow"] == "GET"
     assert_is_error(idle.http.get(UPLOAD), 405, "METHOD_NOT_ALLOWED")
+    answer = idle.http.get("/api/v1/analysis/sync")
+    assert_is_error(answer, 405, "METHOD_NOT_ALLOWED")
+    assert answer.headers["allow"] == "POST"
 
 
 def test_body_that_is_no_json(idle: LiveService):

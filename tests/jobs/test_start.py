@@ -9,7 +9,7 @@ import pytest
 from sync_core.domain.batch import BatchStatus, Priority, StartOptions
 from sync_core.domain.errors import IdempotencyConflict, NotFound, StorageUnavailable, WrongState
 from sync_core.jobs.process import Outcome
-from tests.fakes.tap import TappedBackend, Trouble
+from tests.fakes.tap import Call, TappedBackend, Trouble
 from tests.fakes.workshop import Workshop
 
 
@@ -127,5 +127,21 @@ async def test_a_refused_start_stays_refused_when_it_is_repeated_with_its_key(sh
     await shop.cancel(batch_id)
     for _ in range(2):
         shop.clock.advance(1)
+        with pytest.raises(WrongState):
+            await shop.start_batch.start(batch_id, StartOptions(), idempotency_key="k", fingerprint="f")
+
+
+async def test_a_start_that_lost_to_another_one_stays_refused_when_it_is_repeated_with_its_key(shop: Workshop) -> None:
+    batch_id = await shop.uploaded()
+    backend = shop.backend
+
+    async def other_is_faster(name: str, call: Call) -> object:
+        outcome = await call()
+        if name == "idempotency_keys.claim" and (await shop.batch(batch_id)).status is BatchStatus.UPLOADED:
+            await backend.batch_store.start(batch_id, StartOptions(), shop.clock.now())
+        return outcome
+
+    shop.backend = TappedBackend(backend, other_is_faster)
+    for _ in range(3):
         with pytest.raises(WrongState):
             await shop.start_batch.start(batch_id, StartOptions(), idempotency_key="k", fingerprint="f")
