@@ -32,6 +32,7 @@ _SHORTEST_GAP_SECONDS = 0.1
 _SHORTEST_OVERHANG_SECONDS = 1.0
 _SAME_LINE_SECONDS = 0.002
 _NAMED_WITHIN_PPM = 3.0
+_FAINTEST = 1e-3
 _NOT_CONFIRMED = "None of the offsets that this method found was confirmed on the waveforms."
 
 
@@ -71,10 +72,16 @@ def evidence_of(sides: Sides, pieces: Sequence[Piece], checked: Sequence[Checked
     lengths = [piece.stop - piece.start for piece in pieces]
     covered = sum(piece.fit.support * length for piece, length in zip(pieces, lengths, strict=True) if piece.fit)
     lines = [fit.line for fit in fits]
-    near = [one.coherence for one in checked if any(_near(one, line, sides) for line in lines)]
-    far = [one.coherence for one in checked if not any(_near(one, line, sides) for line in lines)]
-    own = max([*near, *(fit.score for fit in fits)])
-    return Evidence(strength, covered / max(sum(lengths), 1), max(far, default=0.0) / own)
+    near = [one for one in checked if any(_near(one, line, sides) for line in lines)]
+    far = [one for one in checked if not any(_near(one, line, sides) for line in lines)]
+    return Evidence(strength, covered / max(sum(lengths), 1), _rivalry(near, far, max(fit.score for fit in fits)))
+
+
+def _rivalry(near: Sequence[Checked], far: Sequence[Checked], score: float) -> float:
+    """Weigh the best other candidate against the answer, which the fit's score stands for if it was no candidate."""
+    best = max((one.weight for one in near), default=0.0)
+    own = best if any(one.distinction is not None for one in near) else max(best, score)
+    return max((one.weight for one in far), default=0.0) / max(own, 1.0)
 
 
 def matched(
@@ -106,7 +113,7 @@ def matched(
         method_used=_best_method(lines, sides, checked),
         edited=_is_edited(pieces, sides),
         segments=tuple(_segment(piece, sides, trust) for piece in pieces),
-        candidates=_candidates(rivals, sides, max(one.coherence for one in checked)),
+        candidates=_candidates(rivals, sides, max(one.weight for one in checked)),
         methods=(*_method_results(lines, trust, sides, checked), *missing),
         notes=("One side is inverted in polarity.",) if first.sign < 0 else (),
         evidence=found_evidence,
@@ -120,7 +127,7 @@ def _too_little(pieces: Sequence[Piece]) -> bool:
 
 
 def _refused_probability(one: Checked) -> float:
-    return min(confidence.of_coherence(one.coherence, 0.0), LEAST_CONFIDENCE)
+    return min(confidence.of_candidate(one.coherence, 0.0), LEAST_CONFIDENCE)
 
 
 def _settled(piece: Piece) -> Piece:
@@ -232,7 +239,7 @@ def _method_result(
     for line in lines:
         if _near(best, line, sides):
             return MethodResult(method, label(method), sides.offset(line), score, trust, ok=True)
-    alone = confidence.of_coherence(best.coherence, checked[0].coherence)
+    alone = confidence.of_candidate(best.coherence, checked[0].weight / max(best.weight, _FAINTEST))
     own = Line(best.lag_samples, 1.0, 0, sides.dub.samples.size)
     return MethodResult(method, label(method), sides.offset(own), score, alone, ok=True)
 
@@ -259,12 +266,12 @@ def _near(one: Checked, line: Line, sides: Sides) -> bool:
 
 
 def _candidates(rivals: Sequence[Checked], sides: Sides, best: float) -> tuple[Candidate, ...]:
-    found = [one for one in rivals if one.coherence >= max(confidence.CONFIRMED_SCORE, best / 2)]
+    found = [one for one in rivals if one.coherence >= confidence.CONFIRMED_SCORE and one.weight >= best / 2]
     return tuple(
         Candidate(
             sides.offset(Line(one.lag_samples, 1.0, 0, sides.dub.samples.size)),
             1.0,
-            confidence.of_coherence(one.coherence, best),
+            confidence.of_candidate(one.coherence, best / max(one.weight, _FAINTEST)),
         )
         for one in found
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from sync_core.analysis import assemble, confidence, edits, hypotheses
+from sync_core.analysis import assemble, confidence, edits, hypotheses, phase
 from sync_core.analysis.assemble import Sides
 from sync_core.analysis.estimate import Estimate
 from sync_core.analysis.fit import Fit, fit_line
@@ -114,9 +114,14 @@ def _checked(
     on_progress: Callable[[float], None],
 ) -> list[Checked]:
     correlating = Stage(on_progress, 0.2, 0.4, _STEPS_PER_METHOD * len(features))
-    proposals = hypotheses.propose(features, on_dims=correlating.advance)
-    looking = Stage(on_progress, 0.4, 0.5, _LOOK_BLOCKS)
-    return hypotheses.check(master, dub, proposals, on_block=looking.advance)
+    survey = hypotheses.propose(features, on_dims=correlating.advance)
+    looking = Stage(on_progress, 0.4, 0.46, _LOOK_BLOCKS)
+    checked = hypotheses.check(master, dub, survey.proposals, on_block=looking.advance)
+    if not hypotheses.is_open(checked):
+        return checked
+    settling = Stage(on_progress, 0.46, 0.5, phase.STEPS + _LOOK_BLOCKS)
+    phases = phase.correlate(master.samples, dub.samples, on_step=settling.advance)
+    return hypotheses.settle(master, dub, survey, checked, phases, on_block=settling.advance)
 
 
 def _best_fit(

@@ -62,7 +62,6 @@ def probability(evidence: Evidence) -> float:
     return round(min(max(1.0 / (1.0 + math.exp(-logit)), _LOWEST), _HIGHEST), 4)
 
 
-def of_coherence(coherence: float, best: float) -> float:
-    """Probability of a candidate that was looked at but not fitted, beside one of coherence `best`."""
-    shares = 1.0 if coherence <= 0 else min(best / coherence, 1.0)
-    return probability(Evidence(coherence / _WINDOWS_OF_LOOK, coherence / (coherence + _EVEN_COHERENCE), shares))
+def of_candidate(coherence: float, rivalry: float) -> float:
+    """Probability of a candidate that was looked at but not fitted."""
+    return probability(Evidence(coherence / _WINDOWS_OF_LOOK, coherence / (coherence + _EVEN_COHERENCE), rivalry))

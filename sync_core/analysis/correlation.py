@@ -90,9 +90,9 @@ def score_lags(master: Features, dub: Features, *, on_dims: Callable[[int], None
     energy = scipy.fft.rfft(hop_energies(master.values), size)
     energy *= np.conj(scipy.fft.rfft(hop_energies(dub.values), size))
     met = np.maximum(_lag_order(scipy.fft.irfft(energy, size), n_dub, lags), LEAST_OVERLAP_SECONDS * dub.rate_hz)
-    plain = _standardised(_lag_order(scipy.fft.irfft(spectrum, size), n_dub, lags) / np.sqrt(met))
+    plain = standardised(_lag_order(scipy.fft.irfft(spectrum, size), n_dub, lags) / np.sqrt(met))
     spectrum /= np.abs(spectrum) + np.finfo(np.float32).tiny
-    sharp = _standardised(_lag_order(scipy.fft.irfft(spectrum, size), n_dub, lags))
+    sharp = standardised(_lag_order(scipy.fft.irfft(spectrum, size), n_dub, lags))
     return LagScores(plain, sharp, 1 - n_dub)
 
 
@@ -100,8 +100,8 @@ def _lag_order(circular: NDArray[np.float32], n_dub: int, lags: int) -> NDArray[
     return np.roll(circular, n_dub - 1)[:lags]
 
 
-def _standardised(values: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Divide by the spread, estimated by the median magnitude so that peaks don't count."""
+def standardised(values: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Divide values over all lags by their spread, estimated by the median magnitude so that peaks don't count."""
     spread = float(np.median(np.abs(values[:: max(values.size // 200_000, 1)]))) / 0.6745
     return np.asarray(values / (spread or 1.0), np.float32)
 

@@ -33,7 +33,9 @@ _LEAST_SUPPORT = 0.3
 _SHORTEST_INSERT_SAMPLES = 2 * ANALYSIS_RATE_HZ
 _LEAST_OPEN_SHARE = 0.2
 _JOIN_MARGIN_SAMPLES = ANALYSIS_RATE_HZ
-_SHORTEST_REPEAT_SECONDS = 12.0
+_LONGEST_REPEAT_SECONDS = 60.0
+_SHARED = 0.6
+_SHORTEST_PERIOD_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,32 +207,56 @@ def _pieces(pair: Pair, witness: Witness, fits: Sequence[Fit]) -> list[Piece]:
         return [Piece(fits[0], 0, pair.dub.samples.size)]
     gains = path.emissions(scores)
     runs = path.best_path(gains)
-    while (weak := _repeat(runs, fits, gains)) is not None:
-        gains[weak.line, weak.start : weak.stop] = -1.0
+    clear = np.nan_to_num(scores) > ridge.CLEAR_SCORE
+    while repeats := _repeats(runs, fits, gains, clear):
+        for weak in repeats:
+            gains[weak.line, weak.start : weak.stop] = -1.0
         runs = path.best_path(gains)
     return _joined(pair, witness, _refitted(witness, runs, fits, scores))
 
 
-def _repeat(runs: Sequence[Run], fits: Sequence[Fit], gains: NDArray[np.float64]) -> Run | None:
-    """Find a short run that is an echo of a stronger one: music or a line that the programme plays again.
+def _repeats(
+    runs: Sequence[Run], fits: Sequence[Fit], gains: NDArray[np.float64], clear: NDArray[np.bool_]
+) -> list[Run]:
+    """Find the runs that are echoes of stronger ones: music or a line that the programme plays again."""
+    kept: list[Run] = []
+    repeats: list[Run] = []
+    for run in sorted((run for run in runs if run.line != GAP), key=lambda run: -_total(run, gains)):
+        is_repeat = any(_repeated(run, stronger, fits, gains, clear) for stronger in kept)
+        (repeats if is_repeat else kept).append(run)
+    return repeats
 
-    Its stretch of the master is the stronger run's already, or it goes back in the master while the dub goes on: edits
-    keep a programme's order.
+
+def _repeated(
+    run: Run, stronger: Run, fits: Sequence[Fit], gains: NDArray[np.float64], clear: NDArray[np.bool_]
+) -> bool:
+    """Whether one run is an echo of another.
+
+    Its stretch of the master is the stronger run's already; or the stronger run's line is clearly heard in it too, as
+    all repeats of a loop are; or it is short and goes back in the master while the dub goes on: edits keep a
+    programme's order.
     """
-    known = sorted((run for run in runs if run.line != GAP), key=lambda run: -_total(run, gains))
-    for place, run in enumerate(known):
-        voices = np.flatnonzero(gains[run.line, run.start : run.stop] > 0)
-        if voices.size * BLOCK_SAMPLES > _SHORTEST_REPEAT_SECONDS * ANALYSIS_RATE_HZ:
-            continue
-        heard = Run(run.line, run.start + int(voices[0]), run.start + int(voices[-1]) + 1) if voices.size else run
-        low, high = _master_span(heard, fits)
-        for stronger in known[:place]:
-            a, b = _master_span(stronger, fits)
-            is_taken = min(b, high) - max(a, low) > 0.5 * (high - low)
-            is_out_of_order = (heard.start > stronger.start) != (low > a)
-            if is_taken or is_out_of_order:
-                return run
-    return None
+    voices = np.flatnonzero(gains[run.line, run.start : run.stop] > 0)
+    heard = Run(run.line, run.start + int(voices[0]), run.start + int(voices[-1]) + 1) if voices.size else run
+    low, high = _master_span(heard, fits)
+    a, b = _master_span(stronger, fits)
+    is_taken = min(b, high) - max(a, low) > 0.5 * (high - low)
+    is_out_of_order = (heard.start > stronger.start) != (low > a)
+    is_short = voices.size * BLOCK_SAMPLES <= _LONGEST_REPEAT_SECONDS * ANALYSIS_RATE_HZ
+    is_shared = _share(clear, stronger.line, run) > _SHARED * _share(clear, run.line, run)
+    return is_taken or (is_short and is_out_of_order) or (is_shared and _apart(run, stronger, fits))
+
+
+def _apart(run: Run, other: Run, fits: Sequence[Fit]) -> bool:
+    """Whether two runs lie on lines that a repeat in the programme could be the reason of."""
+    one, two = fits[run.line].line, fits[other.line].line
+    at = run.start * BLOCK_SAMPLES
+    return abs(one.slope * at + one.lag - two.slope * at - two.lag) > _SHORTEST_PERIOD_SECONDS * ANALYSIS_RATE_HZ
+
+
+def _share(clear: NDArray[np.bool_], line: int, run: Run) -> float:
+    """Share of a run's rows that stand out on a line."""
+    return float(clear[line, run.start : run.stop].mean())
 
 
 def _total(run: Run, gains: NDArray[np.float64]) -> float:

@@ -1,28 +1,34 @@
-"""Collect candidate offsets from the methods and check each on the waveform."""
+"""Collect candidate offsets from the methods and check each on the waveform; where several hold, decide among them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sync_core.analysis import coherence, correlation, mel, ridge
+from sync_core.analysis import coherence, confidence, correlation, mel, ridge
 from sync_core.analysis.correlation import LagPeak
 from sync_core.analysis.line import Line
 from sync_core.analysis.methods.base import Features
+from sync_core.analysis.phase import PhaseScores
 from sync_core.analysis.track import Track
 from sync_core.domain.methods import Method
 
 PLAIN_PEAKS, SHARP_PEAKS = 10, 6
 FIRST_LOOK_BLOCKS, SECOND_LOOK_BLOCKS = 192, 960
 SECOND_LOOKS = 4
+PHASE_PEAKS = 6
 
 _SAME_WITHIN_HOPS = 3
 _SAME_WITHIN_SAMPLES = 80
 _BLOCKS_PER_LOOK_WINDOW = 8
 _CHANCE_PEAK = 5.0
+_FAR_SAMPLES = 4_000
+_RIVAL_SHARE = 0.5
+_LEAST_SEEN = 4.0
+_NEAR_HOPS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,20 +40,71 @@ class Proposal:
 
 
 @dataclass(frozen=True, slots=True)
+class Survey:
+    """What the features say about every lag, and the lags that they propose.
+
+    Attributes
+    ----------
+    plain
+        Each method's scores over all lags, as in `correlation.LagScores`.
+    sharp : [shape=(n_lags,), float32]
+        Sum of the methods' sharp scores.
+    first_lag
+        Lag of index 0, hops.
+    """
+
+    proposals: Sequence[Proposal]
+    plain: Mapping[Method, NDArray[np.float32]]
+    sharp: NDArray[np.float32]
+    first_lag: int
+
+    def seen(self, lag_hops: int) -> dict[Method, float]:
+        """Scores of the methods that see more than chance at a lag."""
+        scores = {method: _highest(values, lag_hops - self.first_lag) for method, values in self.plain.items()}
+        return {method: score for method, score in scores.items() if score >= _LEAST_SEEN}
+
+    def sharpness(self, lag_samples: int) -> float:
+        """Return the highest sharp score near a lag."""
+        return _highest(self.sharp, round(lag_samples / mel.HOP_SAMPLES) - self.first_lag)
+
+
+def _highest(values: NDArray[np.float32], index: int) -> float:
+    near = values[max(index - _NEAR_HOPS, 0) : max(index + _NEAR_HOPS + 1, 0)]
+    return float(near.max(initial=0.0))
+
+
+@dataclass(frozen=True, slots=True)
 class Checked:
     """What the waveforms say near a proposed lag.
 
-    `coherence` is the height of their correlation in standard deviations; `lag_samples` where it peaks.
+    Attributes
+    ----------
+    lag_samples
+        Where their correlation peaks.
+    coherence
+        Its height in standard deviations.
+    distinction
+        How far the lag stands out where whatever repeats counts once, to compare it with others by; None where that
+        was not asked, since no other lag was coherent.
     """
 
     lag_samples: int
     scores: Mapping[Method, float]
     coherence: float
+    distinction: float | None = None
+
+    @property
+    def weight(self) -> float:
+        """What candidates of one pair are compared by."""
+        return self.coherence if self.distinction is None else self.distinction
 
 
-def propose(features: Mapping[Method, tuple[Features, Features]], *, on_dims: Callable[[int], None]) -> list[Proposal]:
+def propose(features: Mapping[Method, tuple[Features, Features]], *, on_dims: Callable[[int], None]) -> Survey:
     """Let each method name its best lags; the same lag from several methods becomes one proposal."""
     proposals: list[Proposal] = []
+    plain = {}
+    sharp: NDArray[np.float32] | None = None
+    first_lag = 0
     for method, (master, dub) in features.items():
         scores = correlation.score_lags(master, dub, on_dims=on_dims)
         for peak in correlation.peaks(scores.plain, scores.first_lag, PLAIN_PEAKS):
@@ -55,7 +112,10 @@ def propose(features: Mapping[Method, tuple[Features, Features]], *, on_dims: Ca
         for peak in correlation.peaks(scores.sharp, scores.first_lag, SHARP_PEAKS):
             height = float(scores.plain[peak.lag_hops - scores.first_lag])
             _merge(proposals, method, LagPeak(peak.lag_hops, height))
-    return proposals
+        plain[method], first_lag = scores.plain, scores.first_lag
+        sharp = scores.sharp if sharp is None else sharp + scores.sharp
+    assert sharp is not None
+    return Survey(proposals, plain, sharp, first_lag)
 
 
 def _merge(proposals: list[Proposal], method: Method, peak: LagPeak) -> None:
@@ -77,6 +137,48 @@ def check(
         for one in first[:SECOND_LOOKS]
     ]
     return _ranked(again) + first[SECOND_LOOKS:]
+
+
+def is_open(checked: Sequence[Checked]) -> bool:
+    """Whether no lag is confirmed, or another one elsewhere is about as coherent as the best."""
+    best = checked[0] if checked else None
+    if best is None or best.coherence < confidence.CONFIRMED_SCORE:
+        return True
+    least = max(_RIVAL_SHARE * best.coherence, confidence.CONFIRMED_SCORE)
+    return any(one.coherence >= least and abs(one.lag_samples - best.lag_samples) > _FAR_SAMPLES for one in checked[1:])
+
+
+def settle(
+    master: Track,
+    dub: Track,
+    survey: Survey,
+    checked: Sequence[Checked],
+    phases: PhaseScores,
+    *,
+    on_block: Callable[[int], None],
+) -> list[Checked]:
+    """Check the lags at which the whole waveforms agree in phase too, and decide among all that are coherent.
+
+    What repeats, such as a bar of music, is coherent at every repeat, and more or less so by chance. It counts once in
+    the phases of whole files, of their waveforms as of their features: candidates are compared by the mean of both.
+    """
+    proposals = [
+        Proposal(lag_hops, scores)
+        for lag_hops in (round(lag / mel.HOP_SAMPLES) for lag in phases.peaks(PHASE_PEAKS))
+        if (scores := survey.seen(lag_hops))
+    ]
+    looks = [_look(master, dub, proposal, SECOND_LOOK_BLOCKS, on_block) for proposal in proposals]
+    everything = _ranked([*checked, *looks])
+    return sorted((_distinguished(one, survey, phases) for one in everything), key=_by_distinction)
+
+
+def _distinguished(one: Checked, survey: Survey, phases: PhaseScores) -> Checked:
+    both = max(phases.at(one.lag_samples), 0.0) * max(survey.sharpness(one.lag_samples), 0.0)
+    return replace(one, distinction=float(np.sqrt(both)))
+
+
+def _by_distinction(one: Checked) -> tuple[bool, float]:
+    return one.coherence < confidence.CONFIRMED_SCORE, -one.weight
 
 
 def _ranked(looks: Sequence[Checked]) -> list[Checked]:

@@ -199,6 +199,13 @@ def _fine_peaks(windows: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDAr
     return place, here - 0.25 * (before - after) * shift
 
 
+def height_near(values: NDArray[np.float32], index: int) -> float:
+    """Greatest magnitude within four steps of an index, between the steps too; 0 if that is near an end or outside."""
+    reach = _NEAR_SAMPLES + _TAPS
+    window = values[max(index - reach, 0) : max(index + reach + 1, 0)]
+    return float(np.abs(window @ _WEIGHTS).max()) if window.size == 2 * reach + 1 else 0.0
+
+
 def robust_line(
     seconds: NDArray[np.float64], offsets: NDArray[np.float64], scores: NDArray[np.float64]
 ) -> tuple[float, float, float, float, float]:
