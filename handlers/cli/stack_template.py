@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-_STORAGE = ("AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::SQS::Queue")
+_STORAGE = ("AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::SQS::Queue", "AWS::SQS::QueuePolicy")
 _STORAGE_OUTPUTS = ("Table", "Bucket", "Queues", "DeadLetters")
 
 

@@ -114,6 +114,8 @@ def test_everything_logs_into_groups_that_forget(stack: Stack):
         "OldestMessageAlarm",
         "ErrorRateAlarm",
         "NoWorkerAlarm",
+        "DropDeadLettersAlarm",
+        "DropResultsAlarm",
         "SweeperAlarm",
         "WebhooksAlarm",
         "WebhooksGivenUpAlarm",
@@ -127,7 +129,7 @@ def test_alarms_are_told_and_silence_is_no_alarm(stack: Stack, name: str):
 
 
 def test_every_alarm_is_among_those(stack: Stack):
-    assert len(stack.of_type("AWS::CloudWatch::Alarm")) == 10
+    assert len(stack.of_type("AWS::CloudWatch::Alarm")) == 12
 
 
 def test_dashboard_is_json_and_names_resources_that_are_there(stack: Stack):
