@@ -1,4 +1,4 @@
-"""`python -m tests.soak [aws]`: go through much for a long time, with faults; ends by itself."""
+"""`python -m tests.soak [aws] [memory]`: go through much for a long time, with faults; ends by itself."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from collections.abc import Iterator
 from rich.console import Console
 
 from handlers.cli.display import progress_bars
+from tests.soak import memory
 from tests.soak.aws import Plan, Soaked, soak
 
-NAMES = ("aws",)
+NAMES = ("aws", "memory")
+MEMORY_JOBS = 500
 
 
 def main() -> None:
@@ -23,7 +25,21 @@ def main() -> None:
     told = parser.parse_args()
     if unknown := set(told.names) - set(NAMES):
         parser.error(f"no such soak test: {', '.join(sorted(unknown))}")
-    _through_aws(Plan(items=told.items, seed=told.seed))
+    if "aws" in (told.names or NAMES):
+        _through_aws(Plan(items=told.items, seed=told.seed))
+    if "memory" in (told.names or NAMES):
+        _through_jobs()
+
+
+def _through_jobs() -> None:
+    console = Console()
+    with progress_bars(console, counted=True) as bars:
+        task = bars.add_task("pairs compared", total=MEMORY_JOBS)
+        readings = asyncio.run(memory.run(MEMORY_JOBS, lambda done: bars.update(task, completed=done)))
+    for line in memory.lines(readings):
+        console.print(line)
+    if not readings.is_flat:
+        raise SystemExit(1)
 
 
 def _through_aws(plan: Plan) -> None:
