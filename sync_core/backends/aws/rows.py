@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from sync_core.backends.aws.keys import LISTED, WEBHOOKS_DUE, Key, item_of_key, listed_at
@@ -22,8 +22,8 @@ from sync_core.domain.batch import (
     Priority,
 )
 from sync_core.domain.micros import from_micros, micros_or_none, time_or_none, to_micros
-from sync_core.jobs.ports.event_outbox import Attempt, DeliveryStatus, Event, WebhookDelivery
-from sync_core.jobs.stored_forms import request_of, request_text, storable
+from sync_core.jobs.ports.event_outbox import DeliveryStatus, Event, WebhookDelivery
+from sync_core.jobs.stored_forms import attempts_of, attempts_text, request_of, request_text, storable
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +203,7 @@ def delivery_changes(delivery: WebhookDelivery) -> Row:
         "claimed_until": micros_or_none(delivery.claimed_until),
         "tries": delivery.tries,
         "replays": delivery.replays,
-        "attempts": _attempts_text(delivery.attempts),
+        "attempts": attempts_text(delivery.attempts),
         "reason": storable(delivery.reason),
     }
 
@@ -212,7 +212,7 @@ def delivery_of(row: Row) -> WebhookDelivery:
     return WebhookDelivery(
         event=event_of_row(row),
         status=DeliveryStatus(row["status"]),
-        attempts=tuple(_attempt_of(*fields) for fields in json.loads(row.get("attempts", "[]"))),
+        attempts=attempts_of(row.get("attempts", "[]")),
         tries=row.get("tries", 0),
         replays=row.get("replays", 0),
         next_attempt_at=time_or_none(row.get("due_at")),
@@ -220,13 +220,3 @@ def delivery_of(row: Row) -> WebhookDelivery:
         reason=row.get("reason"),
         version=row["version"],
     )
-
-
-def _attempts_text(attempts: Sequence[Attempt]) -> str:
-    """Give the stored form of attempts: a JSON list of lists in the order of their fields."""
-    fields = [(to_micros(a.began_at), a.seconds, a.status_code, a.error) for a in attempts]
-    return json.dumps(fields, separators=(",", ":"))
-
-
-def _attempt_of(began_at: int, seconds: float, status_code: int | None, error: str | None) -> Attempt:
-    return Attempt(from_micros(began_at), seconds, status_code, error)

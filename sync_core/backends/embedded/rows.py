@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sync_core.domain.batch import (
@@ -18,8 +17,8 @@ from sync_core.domain.batch import (
     Priority,
 )
 from sync_core.domain.micros import from_micros, micros_or_none, time_or_none, to_micros
-from sync_core.jobs.ports.event_outbox import Attempt, DeliveryStatus, Event, WebhookDelivery
-from sync_core.jobs.stored_forms import request_of, storable
+from sync_core.jobs.ports.event_outbox import DeliveryStatus, Event, WebhookDelivery
+from sync_core.jobs.stored_forms import attempts_of, attempts_text, request_of, storable
 
 _MUTABLE = (
     "status", "total", "next_item", "in_flight", "completed", "failed", "cancelled", "confidence_sum",
@@ -171,7 +170,7 @@ def delivery_values(delivery: WebhookDelivery) -> dict[str, object]:
         "claimed_until": micros_or_none(delivery.claimed_until),
         "tries": delivery.tries,
         "replays": delivery.replays,
-        "attempts": _attempts_text(delivery.attempts),
+        "attempts": attempts_text(delivery.attempts),
         "reason": storable(delivery.reason),
     }
 
@@ -191,7 +190,7 @@ def delivery_of(row: sqlite3.Row) -> WebhookDelivery:
     return WebhookDelivery(
         event=event_of_row(row),
         status=DeliveryStatus(row["status"]),
-        attempts=tuple(_attempt_of(*fields) for fields in json.loads(row["attempts"])),
+        attempts=attempts_of(row["attempts"]),
         tries=row["tries"],
         replays=row["replays"],
         next_attempt_at=time_or_none(row["due_at"]),
@@ -199,12 +198,3 @@ def delivery_of(row: sqlite3.Row) -> WebhookDelivery:
         reason=row["reason"],
         version=row["version"],
     )
-
-
-def _attempts_text(attempts: Sequence[Attempt]) -> str:
-    """Give the stored form of attempts: a JSON list of lists in the order of their fields."""
-    return compact_json([(to_micros(a.began_at), a.seconds, a.status_code, a.error) for a in attempts])
-
-
-def _attempt_of(began_at: int, seconds: float, status_code: int | None, error: str | None) -> Attempt:
-    return Attempt(from_micros(began_at), seconds, status_code, error)
