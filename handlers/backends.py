@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 from handlers.settings import CommonSettings
 from sync_core.domain.errors import ConfigurationError
+from sync_core.domain.media import MediaPolicy
 from sync_core.jobs.ports.backend import Backend
 
 if TYPE_CHECKING:
+    from sync_core.backends.aws.media_objects import AwsMediaObjects
     from sync_core.backends.aws.open import AwsBackend
     from sync_core.backends.aws.resources import AwsResources
 
@@ -62,6 +64,27 @@ def open_aws(settings: CommonSettings) -> AwsBackend:
             f"SYNC_BACKEND=aws needs the package {error.name}: install `sync-analyzer[aws]`."
         ) from error
     return open_backend(_resources(settings), retention=timedelta(days=settings.retention_days))
+
+
+def open_media(policy: MediaPolicy) -> AwsMediaObjects | None:
+    """Open what reads media in S3, if a policy allows any there; the caller closes it.
+
+    Raises
+    ------
+    ConfigurationError
+        If buckets are allowed, and what reads them is not installed.
+    """
+    if not policy.allowed_buckets and not policy.unrestricted:
+        return None
+    try:
+        from sync_core.backends.aws.media_objects import open_media_objects
+    except ModuleNotFoundError as error:
+        if not policy.allowed_buckets:
+            return None
+        raise ConfigurationError(
+            f"SYNC_ALLOWED_BUCKETS needs the package {error.name}: install `sync-analyzer[aws]`."
+        ) from error
+    return open_media_objects(policy)
 
 
 def _resources(settings: CommonSettings) -> AwsResources:

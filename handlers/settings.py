@@ -20,10 +20,38 @@ from sync_core.jobs.worker_loop import WorkerPolicy
 _Settings = TypeVar("_Settings", bound=BaseSettings)
 
 
-class CommonSettings(BaseSettings):
-    """What the API and the workers share."""
+class MediaSettings(BaseSettings):
+    """What can be told about media that do not lie on this machine."""
 
     model_config = SettingsConfigDict(env_prefix="SYNC_", frozen=True, extra="ignore")
+
+    allowed_buckets: Annotated[
+        tuple[str, ...],
+        Field(description="JSON list of the buckets that media may lie in, besides `SYNC_AWS_BUCKET`."),
+    ] = Field(default_factory=tuple)
+    https_media: Annotated[bool, Field(description="Read media at https addresses on the public internet.")] = False
+    https_max_bytes: Annotated[PositiveInt, Field(description="Largest file at an https address.")] = 100_000_000_000
+    https_timeout_seconds: Annotated[
+        PositiveFloat, Field(description="Longest time for reading one file at an https address.")
+    ] = 1800.0
+
+    @property
+    def user_policy(self) -> MediaPolicy:
+        """What the command line may read: whatever its user may, over https if that is on."""
+        return self._with_remote_media(MediaPolicy(unrestricted=True, relative_to=str(Path.cwd())))
+
+    def _with_remote_media(self, policy: MediaPolicy) -> MediaPolicy:
+        return replace(
+            policy,
+            allowed_buckets=self.allowed_buckets,
+            https_enabled=self.https_media,
+            https_max_bytes=self.https_max_bytes,
+            https_max_seconds=self.https_timeout_seconds,
+        )
+
+
+class CommonSettings(MediaSettings):
+    """What the API and the workers share."""
 
     backend: Annotated[Literal["embedded", "aws"], Field(description="Where batches, queue and reports live.")] = (
         "embedded"
@@ -81,7 +109,9 @@ class CommonSettings(BaseSettings):
         roots = list(map(str, self.media_roots))
         if self.watched_dir and not is_inside(str(self.watched_dir), roots):
             roots.append(str(self.watched_dir))
-        return MediaPolicy(roots=tuple(roots), relative_to=relative_to)
+        policy = self._with_remote_media(MediaPolicy(roots=tuple(roots), relative_to=relative_to))
+        own_bucket = (self.aws_bucket,) if self.backend == "aws" and self.aws_bucket else ()
+        return replace(policy, allowed_buckets=(*policy.allowed_buckets, *own_bucket))
 
     @property
     def watched_dir(self) -> Path | None:
@@ -173,14 +203,9 @@ class LambdaSettings(ApiSettings):
 
 
 class DropFolderSettings(UploadSettings):
-    """What the function behind the bucket's drop folder can be told; media may lie in that bucket."""
+    """What the function behind the bucket's drop folder can be told."""
 
     backend: Literal["aws"] = "aws"
-
-    @property
-    def media_policy(self) -> MediaPolicy:
-        policy = super().media_policy
-        return replace(policy, allowed_buckets=(*policy.allowed_buckets, str(self.aws_bucket)))
 
 
 class WorkerSettings(AiModelSettings, CommonSettings):

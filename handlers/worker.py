@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, nullcontext
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from handlers.backends import check_configured, open_configured
+from handlers.backends import check_configured, open_configured, open_media
 from handlers.logs import set_up_logging
 from handlers.metrics import EmfWriter, MeteredProcessor, MeteredSweeper
 from handlers.settings import WorkerSettings, read_settings
@@ -29,6 +29,7 @@ from sync_core.jobs.ports.analyzer import Analyzer
 from sync_core.jobs.ports.backend import Backend
 from sync_core.jobs.ports.batch_store import Begun
 from sync_core.jobs.ports.clock import SystemClock
+from sync_core.jobs.ports.media_objects import MediaObjects
 from sync_core.jobs.worker_loop import WorkerLoop
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def _log_progress(begun: Begun, progress: Progress) -> None:
     log.debug("%s %.0f %%", progress.stage, percent, extra={"batch_id": item.batch_id, "item_id": item.item_id})
 
 
-def build_analyzer(settings: WorkerSettings, policy: MediaPolicy) -> ProcessAnalyzer:
+def build_analyzer(settings: WorkerSettings, policy: MediaPolicy, media: MediaObjects | None = None) -> ProcessAnalyzer:
     """Make the analyzer that works in child processes, one for each slot."""
     from sync_core.pipeline.ai_settings import AiSettings
     from sync_core.pipeline.analyzer import ProcessAnalyzer  # brings numpy: only processes that analyse need it
@@ -63,6 +64,7 @@ def build_analyzer(settings: WorkerSettings, policy: MediaPolicy) -> ProcessAnal
             hidden_layer=settings.ai_hidden_layer,
             cpu_threads=max((os.cpu_count() or 1) // settings.slots, 1),
         ),
+        media=media,
     )
 
 
@@ -72,6 +74,7 @@ def build_worker(
     analyzer: Analyzer,
     *,
     on_progress: Callable[[Begun, Progress], None] = _log_progress,
+    media: MediaObjects | None = None,
 ) -> WorkerLoop:
     """Wire one worker; nothing runs before its `run`."""
     clock = SystemClock()
@@ -85,6 +88,7 @@ def build_worker(
         clock=clock,
         policy=settings.attempt_policy,
         on_progress=on_progress,
+        media=media,
     )
     sweeper = MeteredSweeper(backend.batch_store, backend.work_queue, backend.report_store, clock)
     return WorkerLoop(
@@ -93,7 +97,12 @@ def build_worker(
 
 
 async def run_worker(
-    settings: WorkerSettings, backend: Backend, analyzer: Analyzer, *, stop_with_stdin: bool = False
+    settings: WorkerSettings,
+    backend: Backend,
+    analyzer: Analyzer,
+    *,
+    stop_with_stdin: bool = False,
+    media: MediaObjects | None = None,
 ) -> None:
     """Work until SIGTERM or SIGINT, or the end of standard input; then finish or release what runs.
 
@@ -102,7 +111,7 @@ async def run_worker(
     WorkerBroken
         If too many items in a row met unforeseen errors.
     """
-    worker = build_worker(settings, backend, analyzer)
+    worker = build_worker(settings, backend, analyzer, media=media)
     stop_when_asked(worker.stop, with_stdin=stop_with_stdin)
     log.info("worker %s takes up to %d items at once", worker.info.worker_id, settings.slots)
     log.info("AI models on %s: %s", worker.info.device, ", ".join(worker.info.ai_models) or "none")
@@ -145,9 +154,16 @@ def main(slots: int | None = None, *, stop_with_stdin: bool = False) -> None:
 
 async def _check_and_run(settings: WorkerSettings, *, stop_with_stdin: bool) -> None:
     await check_configured(settings)
-    analyzer = build_analyzer(settings, settings.media_policy)
+    policy = settings.media_policy
+    media = open_media(policy)
+    analyzer = build_analyzer(settings, policy, media)
     await analyzer.warm_up()
-    await run_worker(settings, open_configured(settings), protected_on_ecs(analyzer), stop_with_stdin=stop_with_stdin)
+    backend, analyses = open_configured(settings), protected_on_ecs(analyzer)
+    try:
+        await run_worker(settings, backend, analyses, stop_with_stdin=stop_with_stdin, media=media)
+    finally:
+        if media is not None:
+            await media.close()
 
 
 def _describe(settings: WorkerSettings, analyzer: Analyzer) -> WorkerInfo:

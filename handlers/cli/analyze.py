@@ -6,12 +6,11 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from handlers.settings import AiModelSettings, read_settings
+from handlers.settings import AiModelSettings, MediaSettings, read_settings
 from sync_core.domain.methods import DEFAULT_AI_MODEL, AiModel, Method
 from sync_core.domain.result_document import result_document
 from sync_core.jobs.csv_rows import parse_ai_model, parse_methods
@@ -47,12 +46,17 @@ def analyze(
 
 
 def _run(request: AnalysisRequest, tolerance: float | None, on_progress: Callable[[Progress], None]) -> AnalysisResult:
-    from sync_core.domain.media import MediaPolicy
+    from handlers.cli.media_addresses import locating
     from sync_core.pipeline.compare_files import compare_files
 
-    policy = MediaPolicy(unrestricted=True, relative_to=str(Path.cwd()))
+    policy = read_settings(MediaSettings).user_policy
     return compare_files(
-        request, policy=policy, tolerance_seconds=tolerance, ai=_ai_settings(request), on_progress=on_progress
+        request,
+        policy=policy,
+        tolerance_seconds=tolerance,
+        ai=_ai_settings(request),
+        on_progress=on_progress,
+        locate=locating(policy),
     )
 
 

@@ -15,14 +15,14 @@ from rich.console import Console
 from rich.progress import Progress as Bars
 from rich.progress import TaskID
 
+from handlers.backends import open_media
 from handlers.cli.client import Document
 from handlers.cli.display import progress_bars
 from handlers.cli.files import write_whole
-from handlers.settings import WorkerSettings, read_settings
+from handlers.settings import MediaSettings, WorkerSettings, read_settings
 from handlers.worker import build_analyzer, build_worker
 from sync_core.backends.embedded.open import open_backend
 from sync_core.domain.batch import Batch, StartOptions
-from sync_core.domain.media import MediaPolicy
 from sync_core.domain.result import Progress
 from sync_core.jobs.csv_rows import UploadLimits
 from sync_core.jobs.ports.backend import Backend
@@ -67,7 +67,7 @@ class _LocalRun:
 
     async def _submit(self, backend: Backend, content: bytes) -> Batch:
         clock, store, keys = SystemClock(), backend.batch_store, backend.idempotency_keys
-        policy = MediaPolicy(unrestricted=True, relative_to=str(Path.cwd()))
+        policy = read_settings(MediaSettings).user_policy
         submitted = await SubmitBatch(store, keys, clock, policy, _UNLIMITED).upload(content, BatchOptions())
         start = StartBatch(store, backend.work_queue, keys, clock)
         return await start.start(submitted.batch.batch_id, StartOptions(parallel_jobs=self.jobs))
@@ -75,8 +75,9 @@ class _LocalRun:
     async def _work(self, backend: Backend, batch_id: str) -> None:
         """Run a worker until the batch has ended; Ctrl-C ends worker and children at once."""
         settings = read_settings(WorkerSettings, slots=self.jobs, grace_seconds=0.1)
-        analyzer = build_analyzer(settings, MediaPolicy(unrestricted=True, relative_to=str(Path.cwd())))
-        worker = build_worker(settings, backend, analyzer, on_progress=self._show_item)
+        media = open_media(settings.user_policy)
+        analyzer = build_analyzer(settings, settings.user_policy, media)
+        worker = build_worker(settings, backend, analyzer, on_progress=self._show_item, media=media)
         working = asyncio.create_task(worker.run())
         try:
             with _interruptible(working):
@@ -85,6 +86,8 @@ class _LocalRun:
             worker.stop()
             await asyncio.gather(working, return_exceptions=True)
             await analyzer.close()
+            if media is not None:
+                await media.close()
         if working.cancelled():
             raise KeyboardInterrupt
 

@@ -41,7 +41,7 @@ class Stack:
         for name, role in self.of_type("AWS::IAM::Role").items():
             for policy in role.get("Policies", ()):
                 for statement in policy["PolicyDocument"]["Statement"]:
-                    yield name, statement
+                    yield name, statement["Fn::If"][1] if "Fn::If" in statement else statement
 
 
 def listed(value: Any) -> list[Any]:

@@ -37,7 +37,7 @@ def test_workers_may_send_every_request_that_the_adapters_make_of_the_table(stac
 def test_statements_name_resources_of_this_stack(stack: Stack):
     for role, statement in stack.statements():
         for resource in listed(statement["Resource"]):
-            named = [name for name in stack.resources if name in text_of(resource)]
+            named = [name for name in (*stack.resources, "MediaBuckets") if name in text_of(resource)]
             assert named, (role, resource)
 
 
@@ -60,6 +60,17 @@ def test_the_api_asks_who_calls(stack: Stack):
     operations = [operation for path in body["paths"].values() for operation in path.values()]
     assert operations
     assert all(operation["security"] for operation in operations)
+
+
+def test_workers_read_media_of_the_drop_folder_and_of_the_buckets_that_are_named(stack: Stack):
+    reads = [
+        text_of(of["Resource"])
+        for role, of in stack.statements()
+        if role == "WorkerRole" and "s3:GetObjectVersion" in listed(of["Action"])
+    ]
+    assert len(reads) == 2
+    assert "/drop/*" in reads[0]
+    assert "MediaBuckets" in reads[1]
 
 
 def test_workers_cannot_be_reached_and_cannot_write_their_image(stack: Stack):

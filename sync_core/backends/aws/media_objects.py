@@ -50,6 +50,10 @@ class AwsMediaObjects:
             self.patience, s3.generate_presigned_url, "get_object", Params=where, ExpiresIn=VALID_SECONDS
         )
 
+    async def close(self) -> None:
+        """Close the connections."""
+        await self.clients.close()
+
     async def _first_byte(self, ref: MediaRef) -> dict[str, Any]:
         s3 = await self.clients.s3()
         try:
@@ -61,6 +65,11 @@ class AwsMediaObjects:
             raise meaning from error
         found["Body"].close()
         return dict(found)
+
+
+def open_media_objects(policy: MediaPolicy) -> AwsMediaObjects:
+    """Make the adapter, with clients of its own; nothing is sent before the first call."""
+    return AwsMediaObjects(Clients(), policy)
 
 
 def _raise_unless_stale(refusal: S3Refusal, ref: MediaRef, status: int) -> None:

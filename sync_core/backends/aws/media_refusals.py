@@ -69,8 +69,8 @@ class S3Refusal:
             return MediaNotFound(f"{place}: there is no bucket {bucket}; check its name")
         if self.code in _FORBIDDEN and not self.is_stale:
             return MediaForbidden(
-                f"{place} may not be read ({self.message or self.code}); allow the workers' role s3:GetObject and "
-                f"s3:GetObjectVersion on bucket {bucket}, and kms:Decrypt if it is encrypted with a key of your own"
+                f"{place} may not be read ({self.message or self.code}); allow the workers' role s3:GetObject, "
+                f"s3:GetObjectVersion and s3:ListBucket on bucket {bucket}, and kms:Decrypt on its key if it has one"
             )
         if self.code == "InvalidObjectState":
             return MediaArchived(
