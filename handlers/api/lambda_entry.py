@@ -65,7 +65,10 @@ def _process() -> tuple[LambdaSettings, AwsBackend, Mangum]:
 
 def _naming_the_drop_folder(answer: Answer, bucket: str) -> Answer:
     body = json.loads(answer["body"])
-    body["error"] += f" Larger files go through the drop folder: put them into s3://{bucket}/drop/."
+    body["error"] += (
+        f" Or put it as it is into the drop folder, s3://{bucket}/drop/, with a name that ends in .csv: it starts by "
+        f"itself, and its results come to s3://{bucket}/results/."
+    )
     return {**answer, "body": json.dumps(body)}
 
 

@@ -99,7 +99,7 @@ def test_one_process_opens_its_clients_once(gateway):
 def test_what_is_too_large_here_is_shown_the_drop_folder(gateway, text):
     status, body = upload(text)
     assert status == 413
-    assert f"s3://{gateway}/drop/" in body["error"]
+    assert f"into the drop folder, s3://{gateway}/drop/, with a name that ends in .csv" in body["error"]
 
 
 def test_nobody_waits_longer_than_api_gateway_does(gateway):

@@ -12,10 +12,14 @@ import sys
 import psutil
 import pytest
 
-from handlers.backends import check_configured
+from handlers import drop_folder
+from handlers.backends import check_configured, open_configured
 from handlers.cli.local_aws import local_aws
 from handlers.settings import WorkerSettings, read_settings
 from sync_core.backends.aws.clients import Clients
+from sync_core.domain.batch import BatchStatus
+from sync_core.jobs.ports.backend import Backend
+from sync_core.jobs.ports.batch_store import BatchPage
 
 
 @pytest.fixture
@@ -47,6 +51,43 @@ def test_the_templates_resources_are_there_and_end_with_the_block(own_environmen
     assert [policy["maxReceiveCount"] for policy in policies] == [settings.max_receives] * 3
     assert addresses == {"127.0.0.1"}
     assert not emulator.is_running()
+
+
+async def dropped(keys: list[str], bucket: str) -> list[dict]:
+    """Put objects, and receive what the bucket tells of them."""
+    clients = Clients()
+    s3, sqs = await clients.s3(), await clients.sqs()
+    for key in keys:
+        await s3.put_object(Bucket=bucket, Key=key, Body=b"master_file,dub_file\n/mnt/data/m.wav,d.wav\n")
+    urls = (await sqs.list_queues())["QueueUrls"]
+    (url,) = [url for url in urls if "DropEvents" in url]
+    messages: list[dict] = []
+    while answer := (await sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)).get("Messages"):
+        messages += [{"messageId": each["MessageId"], "body": each["Body"]} for each in answer]
+    await clients.close()
+    return messages
+
+
+def test_the_bucket_tells_the_drop_folders_function_of_what_starts_a_batch(own_environment):
+    os.environ |= {"SYNC_BACKEND": "aws", "SYNC_MEDIA_ROOTS": '["/mnt/data"]'}
+    with local_aws():
+        bucket = os.environ["SYNC_AWS_BUCKET"]
+        messages = asyncio.run(dropped(["drop/a.csv", "drop/b.json", "results/b.csv", "drop/c.wav"], bucket))
+        assert drop_folder.handler({"Records": messages}, None) == {"batchItemFailures": []}
+        settings = read_settings(WorkerSettings)
+        backend = open_configured(settings)
+        page = asyncio.run(listed(backend))
+    told = [json.loads(message["body"]) for message in messages]
+    assert [record["s3"]["object"]["key"] for event in told for record in event.get("Records", ())] == ["drop/a.csv"]
+    assert [event["Event"] for event in told if "Event" in event] == ["s3:TestEvent"] * 3
+    assert [batch.status for batch in page.batches] == [BatchStatus.PROCESSING]
+
+
+async def listed(backend: Backend) -> BatchPage:
+    try:
+        return await backend.batch_store.list_batches(limit=10)
+    finally:
+        await backend.close()
 
 
 HOLD = """
