@@ -44,7 +44,7 @@ format: $(VENV)/.dev ## Format the code and mend what the linter can
 bench: $(VENV)/.dev test-tools ## Measure speed and memory; writes docs/benchmarks.md
 	@$(BIN)/python -m tests.bench $(ARGS)
 
-soak: $(VENV)/.dev ## Go through 10,000 items on an AWS emulator with faults, and 500 jobs in one process; ends by itself
+soak: $(VENV)/.dev ## Go through 10,000 items, 500 jobs and 1,000 webhooks, with faults; ARGS=aws|memory|webhooks for one; ends by itself
 	@$(BIN)/python -m tests.soak $(ARGS)
 
 openapi: $(VENV)/.dev ## Write docs/openapi.json anew from the routes

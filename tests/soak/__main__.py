@@ -1,4 +1,4 @@
-"""`python -m tests.soak [aws] [memory]`: go through much for a long time, with faults; ends by itself."""
+"""`python -m tests.soak [aws] [memory] [webhooks]`: go through much for a long time, with faults; ends by itself."""
 
 from __future__ import annotations
 
@@ -10,24 +10,28 @@ from collections.abc import Iterator
 from rich.console import Console
 
 from handlers.cli.display import progress_bars
-from tests.soak import memory
+from tests.soak import memory, webhooks
 from tests.soak.aws import Plan, Soaked, soak
 
-NAMES = ("aws", "memory")
+NAMES = ("aws", "memory", "webhooks")
 MEMORY_JOBS = 500
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make soak", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="|".join(NAMES), help="which to run; default: all")
-    parser.add_argument("--items", type=int, default=Plan.items, help="items of the batch")
+    parser.add_argument("--items", type=int, default=Plan.items, help="aws: items of the batch")
+    parser.add_argument("--batches", type=int, default=webhooks.Plan.batches, help="webhooks: how many batches")
     parser.add_argument("--seed", type=int, default=Plan.seed, help="what faults and deaths are drawn from")
     told = parser.parse_args()
     if unknown := set(told.names) - set(NAMES):
         parser.error(f"no such soak test: {', '.join(sorted(unknown))}")
-    if "aws" in (told.names or NAMES):
+    names = told.names or NAMES
+    if "aws" in names:
         _through_aws(Plan(items=told.items, seed=told.seed))
-    if "memory" in (told.names or NAMES):
+    if "webhooks" in names:
+        _webhooks(webhooks.Plan(batches=told.batches, seed=told.seed))
+    if "memory" in names:
         _through_jobs()
 
 
@@ -49,6 +53,18 @@ def _through_aws(plan: Plan) -> None:
         soaked = asyncio.run(soak(plan, lambda ended: bars.update(task, completed=ended)))
     for line in _lines(plan, soaked):
         console.print(line)
+
+
+def _webhooks(plan: webhooks.Plan) -> None:
+    console, events = Console(), webhooks.EVENTS_PER_BATCH * plan.batches
+    with progress_bars(console, counted=True) as bars:
+        task = bars.add_task("events taken", total=events)
+        stormed = asyncio.run(webhooks.storm(plan, lambda taken: bars.update(task, completed=taken)))
+    console.print(f"{events} events of {plan.batches} batches arrived, each under one id, in {stormed.seconds:.0f} s")
+    console.print(f"{stormed.requests} requests, all verified by the reference library: {_listed(stormed.replies)}")
+    console.print(
+        f"{stormed.deaths} senders died over {stormed.lapsed} attempts; {stormed.taken_twice} events were taken again"
+    )
 
 
 def _lines(plan: Plan, soaked: Soaked) -> Iterator[str]:
