@@ -1,4 +1,4 @@
-"""`python -m tests.bench [throughput] [long-pair] [idle] [embedders] [cold-start]`: run benchmarks and show them.
+"""`python -m tests.bench [throughput] [long-pair] [idle] [embedders] [cold-start] [drop]`: take figures and show them.
 
 A run of all of them is written to docs/benchmarks.md.
 """
@@ -12,7 +12,7 @@ from importlib import import_module
 
 from tests.bench.report import Figure, Section, show, write_page
 
-NAMES = ("throughput", "long-pair", "idle", "embedders", "cold-start")
+NAMES = ("throughput", "long-pair", "idle", "embedders", "cold-start", "drop")
 
 
 def main() -> None:
