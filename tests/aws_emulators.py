@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import atexit
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from uuid import uuid4
 from botocore.config import Config
 from botocore.session import Session
 
+from sync_core.backends.aws import clients
 from sync_core.backends.aws.open import AwsBackend, open_backend
 from sync_core.backends.aws.resources import BATCHES_BY_TIME, ITEMS_DUE, AwsResources
 from sync_core.domain.batch import Priority
@@ -29,7 +29,9 @@ from tests.fakes.clock import FakeClock
 EMULATORS = ("ministack", "moto")
 REGION = "eu-central-1"
 _FOR_EVER = timedelta(days=36_500)
-_CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": REGION}
+_KEY_ID = _SECRET = "test"
+ENVIRONMENT = {"AWS_ACCESS_KEY_ID": _KEY_ID, "AWS_SECRET_ACCESS_KEY": _SECRET, "AWS_DEFAULT_REGION": REGION}
+"""What a child process needs, to speak to an emulator; the environment of the tests is left as it is."""
 
 
 class Emulator:
@@ -62,6 +64,8 @@ class Emulator:
             service,
             endpoint_url=self.endpoint_url,
             region_name=REGION,
+            aws_access_key_id=_KEY_ID,
+            aws_secret_access_key=_SECRET,
             config=Config(retries={"total_max_attempts": 1}),
         )
 
@@ -83,7 +87,7 @@ class Emulator:
 @cache
 def emulator(name: str) -> Emulator:
     """Give the emulator of this test process, started at the first call."""
-    os.environ |= _CREDENTIALS
+    clients._session().set_credentials(_KEY_ID, _SECRET)
     return Emulator(name)
 
 

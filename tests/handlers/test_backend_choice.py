@@ -11,13 +11,15 @@ from handlers.backends import check_configured, open_configured
 from handlers.cli.backend_choice import BackendName, backend_arguments, backend_environment
 from handlers.settings import ApiSettings, read_settings
 from sync_core.domain.errors import ConfigurationError
-from tests.aws_emulators import emulator, make_resources
+from tests.aws_emulators import ENVIRONMENT, emulator, make_resources
 
 URLS = '{"high": "http://q/high", "normal": "http://q/normal", "low": "http://q/low"}'
 
 
 @pytest.fixture
 def aws_settings(monkeypatch) -> None:
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setenv("SYNC_BACKEND", "aws")
     monkeypatch.setenv("SYNC_AWS_TABLE", "sync-table")
     monkeypatch.setenv("SYNC_AWS_BUCKET", "sync-bucket")

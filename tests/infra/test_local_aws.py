@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from functools import cache
 
 import psutil
 import pytest
@@ -16,7 +17,7 @@ from handlers import drop_folder
 from handlers.backends import check_configured, open_configured
 from handlers.cli.local_aws import local_aws
 from handlers.settings import WorkerSettings, read_settings
-from sync_core.backends.aws.clients import Clients
+from sync_core.backends.aws import clients
 from sync_core.domain.batch import BatchStatus
 from sync_core.jobs.ports.backend import Backend
 from sync_core.jobs.ports.batch_store import BatchPage
@@ -24,7 +25,9 @@ from sync_core.jobs.ports.batch_store import BatchPage
 
 @pytest.fixture
 def own_environment(monkeypatch) -> None:
+    """Keep what is set in here; a session of AWS's clients holds on to the environment that it began with."""
     monkeypatch.setattr(os, "environ", os.environ.copy())
+    monkeypatch.setattr(clients, "_session", cache(clients._session.__wrapped__))
 
 
 def emulators_of(pid: int) -> list[psutil.Process]:
@@ -33,10 +36,10 @@ def emulators_of(pid: int) -> list[psutil.Process]:
 
 
 async def redrive_policies(urls: dict[str, str]) -> list[dict]:
-    clients = Clients()
-    sqs = await clients.sqs()
+    ours = clients.Clients()
+    sqs = await ours.sqs()
     asked = [await sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy"]) for url in urls.values()]
-    await clients.close()
+    await ours.close()
     return [json.loads(answer["Attributes"]["RedrivePolicy"]) for answer in asked]
 
 
@@ -55,8 +58,8 @@ def test_the_templates_resources_are_there_and_end_with_the_block(own_environmen
 
 async def dropped(keys: list[str], bucket: str) -> list[dict]:
     """Put objects, and receive what the bucket tells of them."""
-    clients = Clients()
-    s3, sqs = await clients.s3(), await clients.sqs()
+    ours = clients.Clients()
+    s3, sqs = await ours.s3(), await ours.sqs()
     for key in keys:
         await s3.put_object(Bucket=bucket, Key=key, Body=b"master_file,dub_file\n/mnt/data/m.wav,d.wav\n")
     urls = (await sqs.list_queues())["QueueUrls"]
@@ -64,7 +67,7 @@ async def dropped(keys: list[str], bucket: str) -> list[dict]:
     messages: list[dict] = []
     while answer := (await sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)).get("Messages"):
         messages += [{"messageId": each["MessageId"], "body": each["Body"]} for each in answer]
-    await clients.close()
+    await ours.close()
     return messages
 
 

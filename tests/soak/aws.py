@@ -24,7 +24,7 @@ from sync_core.domain.methods import DEFAULT_METHODS
 from sync_core.jobs.ports.batch_store import item_stream
 from sync_core.jobs.ports.clock import SystemClock
 from sync_core.jobs.start import StartBatch
-from tests.aws_emulators import REGION, emulator, open_emulated
+from tests.aws_emulators import ENVIRONMENT, emulator, open_emulated
 from tests.fakes.processes import started
 from tests.soak.fault_proxy import FaultProxy
 
@@ -106,8 +106,8 @@ class Crew:
         urls = json.dumps({str(priority): resources.queue_urls[priority] for priority in Priority})
         dead = json.dumps({str(priority): resources.dead_letter_urls[priority] for priority in Priority})
         settings = {
+            **ENVIRONMENT,
             "AWS_ENDPOINT_URL": self._proxy.url,
-            "AWS_DEFAULT_REGION": REGION,
             "SYNC_BACKEND": "aws",
             "SYNC_AWS_TABLE": resources.table,
             "SYNC_AWS_BUCKET": resources.bucket,
