@@ -26,7 +26,7 @@ _SCAN_SECONDS = 30.0
 """How often the whole folder is looked through: other machines' writes to a network folder are told by nobody."""
 _RESULTS_SECONDS = 2.0
 _AFTER_ERROR_SECONDS = 10.0
-_GATHER_MILLISECONDS = 200
+_GATHER_MILLISECONDS, _STEP_MILLISECONDS = 200, 100
 
 
 @asynccontextmanager
@@ -80,7 +80,7 @@ class _Watcher:
         from watchfiles import awatch  # brings anyio's threads: only who watches needs it
 
         root = self._files.root
-        async for changes in awatch(root, watch_filter=None, debounce=_GATHER_MILLISECONDS, recursive=True):
+        async for changes in awatch(root, watch_filter=None, debounce=_GATHER_MILLISECONDS, step=_STEP_MILLISECONDS):
             for _, path in changes:
                 self._files.note(Path(path))
             self._news.set()
