@@ -83,7 +83,6 @@ class HttpsOrigin:
                 maxsize=CONNECTIONS,
                 ssl_context=trusted,
                 server_hostname=host,
-                assert_hostname=host,
             )
             for address in _allowed_addresses(url, host, port, resolve, is_allowed)
         ]

@@ -93,6 +93,7 @@ class RangeServer:
     port: int = 0
     requests: list[Request] = field(default_factory=list)
     body_bytes: int = 0
+    connections: int = 0
 
     def __enter__(self) -> Self:
         ready = threading.Event()
@@ -125,6 +126,7 @@ class RangeServer:
             task.cancel()
 
     async def _serve_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
         try:
             while await self._serve_request(await reader.readuntil(b"\r\n\r\n"), writer):
                 pass
@@ -188,8 +190,8 @@ class RangeServer:
         with answer.served.path.open("rb") as file:
             file.seek(request.start)
             for at in range(request.start, stop, piece):
-                writer.write(file.read(min(piece, stop - at)))
                 self.body_bytes += min(piece, stop - at)
+                writer.write(file.read(min(piece, stop - at)))
                 await writer.drain()
                 if fault is Fault.DRIP:
                     await asyncio.sleep(0.05)

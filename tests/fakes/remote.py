@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,11 +30,9 @@ def always(url: str) -> Locate:
     return locate
 
 
-def remote_client(
-    locate: Locate | str, *, patience: Patience = QUICK, etag: str | None = None, is_over: Callable[[], bool] = bool
-) -> RangeClient:
+def remote_client(locate: Locate | str, *, patience: Patience = QUICK, **options) -> RangeClient:
     origin = PresignedOrigin(always(locate) if isinstance(locate, str) else locate, ssl.create_default_context())
-    return RangeClient(origin, "s3://studio/file", patience=patience, etag=etag, is_over=is_over)
+    return RangeClient(origin, "s3://studio/file", patience=patience, **options)
 
 
 def remote_file(locate: Locate | str, **options) -> RemoteFile:
