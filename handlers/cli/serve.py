@@ -48,7 +48,7 @@ def serve(
         set_up_logging(settings.log_level, settings.log_format)
         listening = _listen(host, port)
         log.info("API docs: http://%s:%d/docs", host, listening.getsockname()[1])
-        asyncio.run(_serve(settings, listening, slots))
+        asyncio.run(_serve(settings, listening, _processes_beside(slots, delivers=local or settings.backend != "aws")))
 
 
 def worker(
@@ -73,20 +73,20 @@ def _listen(host: str, port: int) -> socket.socket:
     return listening
 
 
-async def _serve(settings: ServeSettings, listening: socket.socket, slots: int) -> None:
+async def _serve(settings: ServeSettings, listening: socket.socket, beside: Mapping[str, Sequence[str]]) -> None:
     await check_configured(settings)  # what cannot be opened is told here, in one sentence
     server = _make_server()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _ask_to_exit, server)
-    async with _kept_running(_processes_beside(slots)), drop_folder_watched(settings):
+    async with _kept_running(beside), drop_folder_watched(settings):
         await server.serve(sockets=[listening])
 
 
-def _processes_beside(slots: int) -> dict[str, list[str]]:
-    """Give the commands of the processes that run beside the API."""
+def _processes_beside(slots: int, *, delivers: bool) -> dict[str, list[str]]:
+    """Give the commands of the processes that run beside the API; in the cloud a function delivers webhooks."""
     worker = {"worker": ["worker", "--slots", str(slots)]} if slots else {}
-    return {**worker, "sender of webhooks": ["webhooks", "deliver"]}
+    return {**worker, **({"sender of webhooks": ["webhooks", "deliver"]} if delivers else {})}
 
 
 def _make_server() -> uvicorn.Server:
