@@ -1,4 +1,4 @@
-"""`python -m tests.bench [throughput] [long-pair] [idle] [embedders] [cold-start] [drop]`: take figures and show them.
+"""`python -m tests.bench [throughput] [long-pair] [idle] [embedders] [cold-start] [drop] [webhooks]`: show figures.
 
 A run of all of them is written to docs/benchmarks.md. `gpu` is one more, which needs a GPU and runs only by name.
 """
@@ -12,7 +12,7 @@ from importlib import import_module
 
 from tests.bench.report import Figure, Section, show, write_page
 
-NAMES = ("throughput", "long-pair", "idle", "embedders", "cold-start", "drop")
+NAMES = ("throughput", "long-pair", "idle", "embedders", "cold-start", "drop", "webhooks")
 
 
 def main() -> None:

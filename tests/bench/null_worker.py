@@ -1,8 +1,12 @@
-"""A worker process whose analyzer does nothing, so that what is measured is everything around the analysis."""
+"""A worker process whose analyzer does nothing, so that what is measured is everything around the analysis.
+
+SYNC_BENCH_ITEM_SECONDS is how long it does nothing for each item.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import os
 
 from handlers.backends import open_configured
 from handlers.logs import set_up_logging
@@ -13,14 +17,16 @@ from sync_core.domain.result import AnalysisResult, MediaInfo, MethodResult, Seg
 from sync_core.jobs.ports.analyzer import AnalysisRequest, Capabilities, OnProgress
 
 _OFFSET_SECONDS = -2.456
+_ITEM_SECONDS = float(os.environ.get("SYNC_BENCH_ITEM_SECONDS", "0"))
 
 
 class NullAnalyzer:
-    """Answers at once, with a result as large as a real one."""
+    """Answers at once, or after a while, with a result as large as a real one."""
 
     capabilities = Capabilities("cpu", DEFAULT_METHODS, (), {"ai": "This worker analyses nothing."})
 
     async def analyze(self, request: AnalysisRequest, on_progress: OnProgress) -> AnalysisResult:
+        await asyncio.sleep(_ITEM_SECONDS)
         return AnalysisResult(
             verdict=Verdict.OFFSET,
             offset_seconds=_OFFSET_SECONDS,

@@ -29,13 +29,14 @@ class Service:
 
 
 @contextlib.contextmanager
-def serving(folder: Path, *, workers: int) -> Iterator[Service]:
+def serving(folder: Path, *, workers: int, **settings: str) -> Iterator[Service]:
     """Run `sync-analyzer serve` on a fresh data folder; with `workers` 0 the API alone."""
     port = _free_port()
     environment = {
         "SYNC_DATA_DIR": str(folder / "data"),
         "SYNC_MEDIA_ROOTS": json.dumps([str(folder)]),
         "SYNC_LOG_LEVEL": "WARNING",
+        **settings,
     }
     log = folder / "service.log"
     arguments = ["-m", "handlers.cli.main", "serve", "--port", str(port), "--workers", str(workers)]
