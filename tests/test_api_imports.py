@@ -12,7 +12,16 @@ HEAVY = {"numpy", "scipy", "librosa", "torch", "transformers", "av"}
 PROGRAM = "import json, sys, {module}; print(json.dumps(sorted(sys.modules)))"
 
 
-@pytest.mark.parametrize("module", ["handlers.api.main", "sync_core.backends.embedded.open", "handlers.cli.main"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        "handlers.api.main",
+        "handlers.drop_folder",
+        "handlers.drop_results",
+        "sync_core.backends.embedded.open",
+        "handlers.cli.main",
+    ],
+)
 def test_fresh_interpreter_loads_nothing_heavy(module, tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM.format(module=module)], cwd=tmp_path, capture_output=True, text=True, check=True

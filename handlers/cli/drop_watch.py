@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 from handlers.backends import open_configured
 from handlers.drop_use_cases import build_drop_results, build_take_drop
@@ -14,9 +16,12 @@ from handlers.settings import ServeSettings
 from sync_core.backends.embedded.drop_store import EmbeddedDropStore
 from sync_core.backends.embedded.dropped_files import DroppedFiles
 from sync_core.domain.errors import ConfigurationError, SyncError
-from sync_core.jobs.drop import TakeDrop, Took
+from sync_core.jobs.drop import TakeDrop
 from sync_core.jobs.drop_results import WriteDropResults
 from sync_core.jobs.ports.clock import SystemClock
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +51,8 @@ async def drop_folder_watched(settings: ServeSettings) -> AsyncIterator[None]:
     backend, clock = open_configured(settings), SystemClock()
     store = EmbeddedDropStore(folder, results, source=settings.drop_source)
     files = DroppedFiles(folder, settings.drop_settle_seconds)
-    watcher = _Watcher(files, build_take_drop(settings, backend, store, clock))
+    looking = ThreadPoolExecutor(1, thread_name_prefix="drop-folder")
+    watcher = _Watcher(files, looking, build_take_drop(settings, backend, store, clock))
     duties = [watcher.listen, watcher.scan, watcher.take, _writing(build_drop_results(backend, store, clock))]
     logging.getLogger("watchfiles").setLevel(logging.WARNING)  # it would log each change
     log.info("files dropped into %s become batches; their results go to %s", folder, results)
@@ -57,6 +63,7 @@ async def drop_folder_watched(settings: ServeSettings) -> AsyncIterator[None]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.to_thread(looking.shutdown)
         await backend.close()
 
 
@@ -68,10 +75,14 @@ def _make(folder: Path) -> None:
 
 
 class _Watcher:
-    """Brings together what the system tells of changes, what a look finds, and what has settled."""
+    """Brings together what the system tells of changes, what a look finds, and what has settled.
 
-    def __init__(self, files: DroppedFiles, taking: TakeDrop) -> None:
+    One thread does all the looking, so that nothing comes between one look and what is noted of it.
+    """
+
+    def __init__(self, files: DroppedFiles, looking: ThreadPoolExecutor, taking: TakeDrop) -> None:
         self._files = files
+        self._looking = looking
         self._taking = taking
         self._news = asyncio.Event()
 
@@ -81,13 +92,12 @@ class _Watcher:
 
         root = self._files.root
         async for changes in awatch(root, watch_filter=None, debounce=_GATHER_MILLISECONDS, step=_STEP_MILLISECONDS):
-            for _, path in changes:
-                self._files.note(Path(path))
+            await self._look(self._files.note_all, [Path(path) for _, path in changes])
             self._news.set()
 
     async def scan(self) -> None:
         """Look through the whole folder, at first and then again and again."""
-        await asyncio.to_thread(self._files.scan)
+        await self._look(self._files.scan)
         self._news.set()
         await asyncio.sleep(_SCAN_SECONDS)
 
@@ -96,7 +106,7 @@ class _Watcher:
         await self._news.wait()
         self._news.clear()
         while self._files.has_waiting:
-            for key, version in await asyncio.to_thread(self._files.settled):
+            for key, version in await self._look(self._files.settled):
                 await self._take(key, version)
             await asyncio.sleep(_LOOK_SECONDS)
 
@@ -105,13 +115,16 @@ class _Watcher:
             taken = await self._taking.take(key, version)
         except SyncError as error:
             log.warning("%s is tried again later: %s", key, error.message)
-            self._files.again(key)
+            await self._look(self._files.again, key)
         except Exception:
             log.exception("a bug while taking %s, which is tried again later", key)
-            self._files.again(key)
+            await self._look(self._files.again, key)
         else:
             log.debug("%s: %s", key, taken.outcome)
-            self._files.done(key, version if taken.outcome is not Took.GONE else "")
+            await self._look(self._files.done, key, version)
+
+    async def _look(self, look: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._looking, lambda: look(*args, **kwargs))
 
 
 def _writing(results: WriteDropResults) -> Callable[[], Awaitable[None]]:

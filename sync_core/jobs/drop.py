@@ -189,8 +189,11 @@ class TakeDrop:
         parsed = await asyncio.to_thread(
             parse_upload, content, limits=self.submit.limits, policy=policy, batch_columns=COLUMNS
         )
-        settings = merged(parsed.batch_values, beside)
-        line = parsed.first_line if "webhook" in parsed.batch_values else 1
+        if parsed.ignored_columns:
+            log.warning("columns of %s that mean nothing here: %s", found.key, ", ".join(parsed.ignored_columns))
+        given = dict(parsed.batch_values)
+        settings = merged(given, beside)
+        line = parsed.first_line if merged(given, {}).webhook else 1
         await self._check_webhook(settings, line)
         return _Contents(parsed.requests, settings, _hash(content, settings_bytes))
 

@@ -72,13 +72,16 @@ COLUMNS: Mapping[str, Callable[[str], object]] = {
     "parallel_jobs": read_parallel_jobs,
     "priority": read_priority,
     "webhook": _read_text,
+    "notification_webhook": _read_text,
 }
+_ALSO_CALLED = {"notification_webhook": "webhook"}
+"""As the API calls it."""
 _FIELDS: Mapping[str, Callable[[str], object]] = {**COLUMNS, "description": _read_text}
 
 
-def merged(given: Mapping[str, object], beside: Mapping[str, object]) -> DropSettings:
+def merged(given: dict[str, object], beside: dict[str, object]) -> DropSettings:
     """Put the settings together; a column goes before the file beside it."""
-    values: dict[str, Any] = {**beside, **given}
+    values: dict[str, Any] = {_ALSO_CALLED.get(name, name): value for name, value in (beside | given).items()}
     return DropSettings(**values)
 
 

@@ -157,12 +157,19 @@ async def test_without_versions_the_etag_pins(backend: AwsBackend) -> None:
     assert [(await box.take(CSV, named[1])).outcome for _ in range(2)] == [Took.STARTED, Took.REPEATED]
 
 
-@pytest.mark.parametrize("operation", ["HeadObject", "GetObject"])
-async def test_access_denied_is_said_beside_the_file_and_heals(box: DropBox, operation: str) -> None:
+@pytest.mark.parametrize(
+    ("operation", "code"),
+    [
+        ("HeadObject", "403"),
+        ("GetObject", "AccessDenied"),
+        ("GetObject", "KMS.DisabledException"),
+        ("GetObject", "InvalidObjectState"),
+    ],
+)
+async def test_access_denied_is_said_beside_the_file_and_heals(box: DropBox, operation: str, code: str) -> None:
     version = await box.put(CSV, PAIRS)
-    code = "403" if operation == "HeadObject" else "AccessDenied"
     fault = await OneFault.on(box.backend, operation, answer=refusal(code, status=403), times=1)  # type: ignore[arg-type]
-    with pytest.raises(DropUnreadable, match=r"denies access to s3://.*pairs\.csv"):
+    with pytest.raises(DropUnreadable, match=rf"s3://.*pairs\.csv be read \({code}\)"):
         await box.take(CSV, version)
     assert fault.spoilt == 1
     errors = await box.errors(ERRORS)
@@ -191,6 +198,14 @@ async def test_a_storm_of_faults_and_repeated_events_makes_one_batch_of_each_ver
     assert sorted(batch.counters.total for batch in batches) == [1, 2, 3]
     assert {batch.status for batch in batches} == {BatchStatus.PROCESSING}
     assert [await exact.starts(batch.batch_id) for batch in batches] == [1, 1, 1]
+
+
+async def test_credentials_that_ran_out_do_not_look_like_an_object_that_has_gone(box: DropBox) -> None:
+    version = await box.put(CSV, PAIRS)
+    await OneFault.on(box.backend, "HeadObject", answer=refusal("400"), times=1)  # type: ignore[arg-type]
+    with pytest.raises(ClientError):
+        await box.take(CSV, version)
+    assert (await box.take(CSV, version)).outcome is Took.STARTED
 
 
 async def test_results_are_written_beside_what_is_watched(box: DropBox) -> None:

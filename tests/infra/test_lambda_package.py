@@ -24,7 +24,8 @@ class Missing:
 
 missing = set(json.loads(sys.argv[1]))
 sys.meta_path.insert(0, Missing())
-import handlers.api.lambda_entry, handlers.sweeper, handlers.webhooks, sync_core.backends.aws.open
+import handlers.api.lambda_entry, handlers.drop_folder, handlers.drop_results, handlers.sweeper, handlers.webhooks
+import sync_core.backends.aws.open
 print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
 """
 

@@ -53,6 +53,14 @@ def test_parallel_jobs_are_as_the_api_takes_them(jobs: str) -> None:
     assert problems_of(f"master_file,dub_file,parallel_jobs\n/mnt/a,/mnt/b,{jobs}\n") == [(2, "parallel_jobs")]
 
 
+def test_the_webhook_may_be_called_as_the_api_calls_it() -> None:
+    url = "https://a.example/h"
+    values = of_csv(f"master_file,dub_file,notification_webhook\n/mnt/a,/mnt/b,{url}\n")
+    assert merged(values, {}).webhook == url
+    assert merged({}, read_settings_file(json.dumps({"notification_webhook": url}).encode(), "a.json")).webhook == url
+    assert merged(values, {"webhook": "https://b.example"}).webhook == url
+
+
 @pytest.mark.parametrize("jobs", [4, "4"])
 def test_a_json_file_beside_it_says_the_same(jobs: object) -> None:
     text = json.dumps({"parallel_jobs": jobs, "priority": "low", "webhook": None, "description": "Ü"})

@@ -19,8 +19,9 @@ _PART_BYTES = 8 * 1024 * 1024
 _BY_ETAG = "etag:"
 _NO_VERSION = "null"
 """What S3 calls the only version of an object whose bucket keeps none."""
-_GONE = frozenset({"400", "404", "405", "412", "MethodNotAllowed", "NoSuchKey", "NoSuchVersion", "PreconditionFailed"})
-_FORBIDDEN = frozenset({"403", "AccessDenied", "KMS.AccessDeniedException"})
+_GONE = frozenset({"404", "405", "412", "MethodNotAllowed", "NoSuchKey", "NoSuchVersion", "PreconditionFailed"})
+_UNREADABLE = frozenset({"403", "AccessDenied", "InvalidObjectState"})
+_OF_ITS_KEY = "KMS."
 
 Entry = Mapping[str, Any]
 
@@ -125,22 +126,16 @@ class AwsDropStore:
 
         try:
             return await patiently(self._patience, ask)
-        except ClientError as error:
-            if error_code(error) in _GONE:
+        except (ClientError, StorageUnavailable) as error:
+            code = error_code(error if isinstance(error, ClientError) else error.__cause__ or error)
+            if code in _GONE:
                 return None
-            if error_code(error) in _FORBIDDEN:
-                raise self._unreadable(key) from error
+            if code in _UNREADABLE or code.startswith(_OF_ITS_KEY):
+                raise DropUnreadable(
+                    f"S3 does not let {self.source}/{key} be read ({code}); allow the service's role to read it, and "
+                    "the key that it is encrypted with, or restore it from the archive."
+                ) from error
             raise
-        except StorageUnavailable as error:
-            if error.__cause__ is not None and error_code(error.__cause__) in _FORBIDDEN:
-                raise self._unreadable(key) from error
-            raise
-
-    def _unreadable(self, key: str) -> DropUnreadable:
-        return DropUnreadable(
-            f"S3 denies access to {self.source}/{key}; allow the service's role to read it, and its key if it is "
-            "encrypted with one."
-        )
 
     async def _versions(self, folder: str) -> AsyncIterator[Entry]:
         """List all versions in a folder, with the marks of those that were deleted."""

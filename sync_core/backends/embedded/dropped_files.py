@@ -69,8 +69,12 @@ class DroppedFiles:
     def scan(self) -> None:
         """Find what arrived while nobody looked."""
         for folder, _, names in os.walk(self.root):
-            for name in names:
-                self.note(Path(folder) / name)
+            self.note_all(Path(folder) / name for name in names)
+
+    def note_all(self, paths: Iterable[Path]) -> None:
+        """Take notice of several files."""
+        for path in paths:
+            self.note(path)
 
     def note(self, path: Path) -> None:
         """Take notice of a file that has come or changed; one that was taken as it is now is left."""
