@@ -38,14 +38,14 @@ log = logging.getLogger(__name__)
 _LOOK_UPS = 32
 _NICENESS = 10
 _MARGIN_SECONDS = 5.0
-_POLL_SECONDS = {"embedded": 0.5, "aws": 2.0}
+_POLL_SECONDS = {"embedded": 1.0, "aws": 2.0}
 _metrics = EmfWriter("webhooks")
 
 
 def handler(event: Mapping[str, Any], context: Any) -> None:  # noqa: ANN401 - Lambda's own, which has no types
-    """Deliver what the stream tells of, and what is due.
+    """Deliver what the stream tells of, or else what is due.
 
-    What there is no time for is due still, and the next invocation's.
+    What there is no time for stays due, and is the next invocation's.
     """
     settings = read_settings(WebhookSettings)
     set_up_logging(settings.log_level, settings.log_format)
@@ -58,12 +58,13 @@ def handler(event: Mapping[str, Any], context: Any) -> None:  # noqa: ANN401 - L
 async def _deliver_once(settings: WebhookSettings, event: Mapping[str, Any], seconds: float) -> None:
     from sync_core.backends.aws.stream import batches_with_events
 
-    until = SystemClock().now() + timedelta(seconds=seconds)
+    batch_ids = batches_with_events(event)
     async with _open_loop(settings) as (loop, backend):
-        batch_ids = batches_with_events(event)
+        if not batch_ids:
+            await loop.drain(until=SystemClock().now() + timedelta(seconds=seconds))
+            return
         told = await asyncio.gather(*map(backend.event_outbox.deliveries, batch_ids))
-        new = [delivery for deliveries in told for delivery in deliveries if delivery.version == 0]
-        await loop.drain(until=until, first=[each for each in new if each.next_attempt_at is not None])
+        await loop.send(delivery for deliveries in told for delivery in deliveries if delivery.is_new)
 
 
 def main(*, stop_with_stdin: bool = False) -> None:
@@ -85,7 +86,7 @@ async def _deliver_for_ever(settings: WebhookSettings, *, stop_with_stdin: bool)
     async with _open_loop(settings) as (loop, _backend):
         stop_when_asked(loop.stop, with_stdin=stop_with_stdin)
         if loop.deliver.sender.obstacle is not None:
-            log.warning("webhooks are recorded and not sent: %s", loop.deliver.sender.obstacle)
+            log.info("webhooks are recorded and not sent: %s", loop.deliver.sender.obstacle)
         await loop.run()
 
 

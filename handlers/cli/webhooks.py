@@ -21,7 +21,7 @@ def secret() -> None:
 def deliver(
     with_parent: Annotated[bool, typer.Option(help="Stop when standard input ends.", hidden=True)] = False,
 ) -> None:
-    """Deliver webhooks until Ctrl-C; `serve` does so by itself, beside an API that runs otherwise this is needed."""
+    """Deliver webhooks until Ctrl-C. `serve` does so by itself; an API that is run otherwise needs this beside it."""
     from handlers.webhooks import main
 
     main(stop_with_stdin=with_parent)

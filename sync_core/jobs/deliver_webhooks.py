@@ -102,15 +102,26 @@ class DeliveryLoop:
         for task in list(self._running):
             task.cancel()
 
-    async def drain(self, *, until: datetime, first: Iterable[WebhookDelivery] = ()) -> None:
-        """Deliver `first` and whatever is due, starting nothing after `until`; return once all that began has ended.
+    async def send(self, deliveries: Iterable[WebhookDelivery]) -> None:
+        """Attempt these, whether they are due or not, but for those that somebody else has claimed or changed.
 
         Raises
         ------
         TransientError
-            If the storage cannot be read.
+            If the storage fails.
         """
-        await self._start(list(first)[: self.policy.slots])
+        await self._start(deliveries)
+        if self._running:
+            await asyncio.wait(self._running)
+
+    async def drain(self, *, until: datetime) -> None:
+        """Deliver whatever is due, starting nothing after `until`; return once all that began has ended.
+
+        Raises
+        ------
+        TransientError
+            If the storage fails.
+        """
         while await self._start_due_before(until) or self._running:
             await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
 
@@ -137,12 +148,15 @@ class DeliveryLoop:
 
     async def _start(self, due: Iterable[WebhookDelivery]) -> int:
         """Claim all at once, which is one commit, and begin with those that nobody else has claimed."""
-        claims = await asyncio.gather(*map(self.deliver.claim, due))
-        claimed = [claim for claim in claims if claim is not None]
+        claims = await asyncio.gather(*map(self.deliver.claim, due), return_exceptions=True)
+        claimed = [claim for claim in claims if isinstance(claim, WebhookDelivery)]
         for claim in claimed:
             task = asyncio.create_task(self._attempt(claim))
             self._running[task] = receiver_of(claim.webhook_url)
             task.add_done_callback(self._running.pop)
+        for error in claims:
+            if isinstance(error, BaseException):
+                raise error
         return len(claimed)
 
     async def _attempt(self, claimed: WebhookDelivery) -> None:

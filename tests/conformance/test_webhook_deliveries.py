@@ -157,9 +157,11 @@ async def test_a_crowd_of_an_unwanted_receiver_hides_nobody_else(batches: Batche
         asked.append(url)
         return "alive" in url
 
-    (found,) = await due(batches, limit=1, is_wanted=is_wanted)
-    assert found.webhook_url == "https://alive.example/"
-    assert len(asked) == 121
+    for _ in range(2):
+        asked.clear()
+        (found,) = await due(batches, limit=1, is_wanted=is_wanted)
+        assert found.webhook_url == "https://alive.example/"
+        assert len(asked) == 121
 
 
 async def test_an_unknown_batch_has_no_deliveries(outbox: EventOutbox):

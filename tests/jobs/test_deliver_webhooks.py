@@ -285,6 +285,28 @@ async def test_an_answer_that_could_not_be_recorded_leads_to_a_redelivery(
     assert len(sender.sent) == 2
 
 
+async def test_a_claim_that_fails_keeps_nothing_else_from_being_sent(shop: Workshop, sender: ScriptedSender):
+    batch_ids = [await started(shop) for _ in range(3)]
+    trouble = Trouble("event_outbox.save", StorageUnavailable("The disk is full."))
+    shop.backend = TappedBackend(shop.backend, trouble)
+    loop = loop_of(shop, sender)
+    with pytest.raises(StorageUnavailable):
+        await drain(loop, shop)
+    await drain(loop, shop)
+    assert len(sender.sent) == len({event.event_id for event in sender.sent}) == 3
+    assert [await statuses(shop, batch_id) for batch_id in batch_ids] == [[DeliveryStatus.DELIVERED]] * 3
+
+
+async def test_what_is_sent_by_name_is_sent_before_its_time_and_only_once(shop: Workshop, sender: ScriptedSender):
+    batch_id = await started(shop)
+    told = await deliveries(shop, batch_id)
+    loop = loop_of(shop, sender)
+    await asyncio.gather(loop.send(told), loop_of(shop, sender).send(told))
+    await loop.send(told)
+    assert len(sender.sent) == 1
+    assert await statuses(shop, batch_id) == [DeliveryStatus.DELIVERED]
+
+
 async def test_drain_starts_nothing_after_its_time(shop: Workshop, sender: ScriptedSender):
     await started(shop)
     await loop_of(shop, sender).drain(until=shop.clock.now())

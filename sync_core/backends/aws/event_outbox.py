@@ -11,7 +11,7 @@ Each change of a delivery asks for the version that it was computed from::
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import islice
@@ -24,7 +24,8 @@ from sync_core.backends.aws.wire import Expression, Row, all_of
 from sync_core.domain.micros import to_micros
 from sync_core.jobs.ports.event_outbox import Event, WebhookDelivery
 
-_MOST_KEYS = 1000
+_MOST_KEYS = 5000
+_MOST_REMEMBERED = 20_000
 _ROWS_PER_READ = 100
 
 
@@ -33,6 +34,7 @@ class AwsEventOutbox:
 
     def __init__(self, table: Table) -> None:
         self._table = table
+        self._receivers: dict[Key, str] = {}
 
     async def of_batch(self, batch_id: str) -> tuple[Event, ...]:
         return tuple(map(event_of_row, await self._rows(batch_id)))
@@ -43,16 +45,18 @@ class AwsEventOutbox:
     async def due(
         self, *, now: datetime, limit: int, is_wanted: Callable[[str], bool] = lambda _url: True
     ) -> tuple[WebhookDelivery, ...]:
-        """Cost one query of the index, which may lag behind, and one read for each hundred rows that are looked at."""
+        """Cost one query of the index, which may lag behind, and one read for each hundred rows that are wanted or new.
+
+        Receivers of rows that were seen before are remembered: a crowd that waits for a busy one is read once.
+        """
         condition = Expression("#due = :due AND #due_at <= :now", {"due": WEBHOOKS_DUE, "now": to_micros(now)})
         found = await self._table.query(condition, index=ITEMS_DUE, limit=_MOST_KEYS)
         keys = [Key(row["pk"], row["sk"]) for row in found]
         wanted: list[WebhookDelivery] = []
-        while keys and len(wanted) < limit:
-            chunk, keys = keys[:_ROWS_PER_READ], keys[_ROWS_PER_READ:]
-            rows = await self._table.get_many(chunk)
-            due = [rows[key] for key in chunk if key in rows and _is_due(rows[key], now)]
-            wanted += _chosen(due, limit - len(wanted), is_wanted)
+        for first in range(0, len(keys), _ROWS_PER_READ):
+            wanted += await self._wanted(keys[first : first + _ROWS_PER_READ], now, limit - len(wanted), is_wanted)
+            if len(wanted) == limit:
+                break
         return tuple(wanted)
 
     async def save(self, delivery: WebhookDelivery) -> WebhookDelivery | None:
@@ -67,6 +71,21 @@ class AwsEventOutbox:
                 return None
         return replace(delivery, version=delivery.version + 1)
 
+    async def _wanted(
+        self, keys: Sequence[Key], now: datetime, most: int, is_wanted: Callable[[str], bool]
+    ) -> list[WebhookDelivery]:
+        rows = await self._table.get_many([key for key in keys if key not in self._receivers])
+        self._remember(rows)
+        known = (key for key in keys if key in self._receivers)
+        chosen = list(islice((key for key in known if is_wanted(self._receivers[key])), most))
+        rows |= await self._table.get_many([key for key in chosen if key not in rows])
+        return [delivery_of(rows[key]) for key in chosen if key in rows and _is_due(rows[key], now)]
+
+    def _remember(self, rows: Mapping[Key, Row]) -> None:
+        if len(self._receivers) > _MOST_REMEMBERED:
+            self._receivers.clear()
+        self._receivers |= {key: row["webhook_url"] for key, row in rows.items()}
+
     async def _rows(self, batch_id: str) -> list[Row]:
         values = {"pk": meta_key(batch_id).pk, "prefix": EVENT_PREFIX}
         return await self._table.query(Expression("#pk = :pk AND begins_with(#sk, :prefix)", values))
@@ -74,7 +93,3 @@ class AwsEventOutbox:
 
 def _is_due(row: Row, now: datetime) -> bool:
     return "due_at" in row and bool(row["due_at"] <= to_micros(now))
-
-
-def _chosen(rows: list[Row], most: int, is_wanted: Callable[[str], bool]) -> list[WebhookDelivery]:
-    return [delivery_of(row) for row in islice((row for row in rows if is_wanted(row["webhook_url"])), most)]

@@ -81,6 +81,11 @@ class WebhookDelivery:
         """The receiver; events without one have no delivery."""
         return self.event.webhook_url or ""
 
+    @property
+    def is_new(self) -> bool:
+        """Whether nobody has changed it since it was recorded."""
+        return self.status is DeliveryStatus.PENDING and self.version == 0
+
     def is_claimed(self, now: datetime) -> bool:
         return self.claimed_until is not None and self.claimed_until > now
 
