@@ -12,6 +12,7 @@ from typing import ParamSpec, TypeVar
 
 from handlers.backends import open_configured
 from handlers.drop_use_cases import build_drop_results, build_take_drop
+from handlers.metrics import DROPS
 from handlers.settings import ServeSettings
 from sync_core.backends.embedded.drop_store import EmbeddedDropStore
 from sync_core.backends.embedded.dropped_files import DroppedFiles
@@ -120,7 +121,7 @@ class _Watcher:
             log.exception("a bug while taking %s, which is tried again later", key)
             await self._look(self._files.again, key)
         else:
-            log.debug("%s: %s", key, taken.outcome)
+            DROPS.labels(taken.outcome.value).inc()
             await self._look(self._files.done, key, version)
 
     async def _look(self, look: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -29,7 +29,7 @@ from sync_core.domain.errors import (
 from sync_core.domain.ids import new_batch_id
 from sync_core.domain.methods import DEFAULT_METHODS
 from sync_core.jobs.csv_rows import allowed_path, parse_upload
-from sync_core.jobs.drop_names import Pair, Trigger, pair_up, trigger_of
+from sync_core.jobs.drop_names import Pair, Trigger, is_text, pair_up, trigger_of
 from sync_core.jobs.drop_results import ask_for_results
 from sync_core.jobs.drop_settings import COLUMNS, DropSettings, merged, read_settings_file
 from sync_core.jobs.ports.drop_store import DropObject, DropStore, DropUnreadable
@@ -173,6 +173,8 @@ class TakeDrop:
         InputError, PathNotAllowed
             If it cannot be used.
         """
+        if not is_text(found.key):
+            raise InputError("The name of this file, or of its folder, is in bytes that are no UTF-8; rename it.")
         beside, settings_bytes = await self._settings_beside(trigger)
         if trigger.is_ready:
             return await self._read_job(found, beside, settings_bytes)

@@ -77,6 +77,11 @@ def trigger_of(key: str) -> Trigger | None:
     return None
 
 
+def is_text(name: str) -> bool:
+    """Tell whether a name can be written down; on a disk, names may be any bytes."""
+    return not any("\ud800" <= character <= "\udfff" for character in name)
+
+
 @dataclass(frozen=True, slots=True)
 class Pair:
     """A master and one of its dubs, by their file names; `name` is what they have in common."""
@@ -101,8 +106,9 @@ def pair_up(names: Sequence[str]) -> Paired:
     Hidden files and texts that lie about are passed over.
     """
     media = [name for name in sorted(names) if not (name.startswith(".") or name == READY or _NO_MEDIA.search(name))]
-    masters = {name: match["name"] for name in media if (match := _MASTER.fullmatch(name))}
-    dubs = {name: match for name in media if name not in masters and (match := _DUB.fullmatch(name))}
+    readable = [name for name in media if is_text(name)]
+    masters = {name: match["name"] for name in readable if (match := _MASTER.fullmatch(name))}
+    dubs = {name: match for name in readable if name not in masters and (match := _DUB.fullmatch(name))}
     times = Counter(masters.values())
     master_of = {stem: name for name, stem in masters.items() if times[stem] == 1}
     pairs = [Pair(dub["name"], dub["language"], master_of[dub["name"]], name)
@@ -110,7 +116,9 @@ def pair_up(names: Sequence[str]) -> Paired:
     paired = {pair.name for pair in pairs}
     problems: dict[str, str] = {}
     for name in media:
-        if name in masters:
+        if not is_text(name):
+            problems[name] = "is named in bytes that are no UTF-8; rename it"
+        elif name in masters:
             problems |= _of_master(name, masters[name], times, paired)
         elif name in dubs:
             problems |= _of_dub(name, dubs[name]["name"], times)

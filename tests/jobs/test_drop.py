@@ -30,7 +30,7 @@ def box(shop: Workshop) -> DropBox:
 
 async def job(box: DropBox, *names: str) -> None:
     for name in names:
-        await box.put(f"drop/job/{name}", name)
+        await box.put(f"drop/job/{name}", repr(name))
     await box.put(READY)
 
 
@@ -173,6 +173,37 @@ async def test_own_output_must_not_trigger(box: DropBox) -> None:
     outcomes = {key: (await box.take(key)).outcome for key in written}
     assert {key for key, took in outcomes.items() if took is not Took.IGNORED} == {CSV, "drop/good.csv"}
     assert len(await box.batches()) == 1
+
+
+async def test_a_name_that_leaves_no_room_for_an_errors_file_starts_all_the_same(box: DropBox) -> None:
+    key = f"drop/{'x' * 250}.csv"
+    await box.put(key, PAIRS)
+    assert (await box.take(key)).outcome is Took.STARTED
+
+
+@pytest.mark.parametrize("name", ["link.csv", "folder/pairs.csv"])
+async def test_a_link_leads_nowhere(box: DropBox, shop: Workshop, name: str) -> None:
+    (shop.data_dir / "secret.csv").write_text("not a batch, and not to be quoted")
+    (shop.data_dir / "pairs.csv").write_text("not a batch, and not to be quoted")
+    (shop.data_dir / "drop" / "link.csv").symlink_to(shop.data_dir / "secret.csv")
+    (shop.data_dir / "drop" / "folder").symlink_to(shop.data_dir)
+    assert (await box.take(f"drop/{name}")).outcome is Took.GONE
+    assert [key for key in await box.files.keys("drop/") if key.endswith(".errors.json")] == []
+
+
+async def test_names_that_are_no_text_are_said_to_be_none(box: DropBox, shop: Workshop) -> None:
+    bad = "f\udcfclm"
+    await job(box, f"{bad}.master.wav", f"{bad}.dub.de.wav", "a.master.wav", "a.dub.de.wav")
+    taken = await box.take(READY)
+    assert len(await box.items(str(taken.batch_id))) == 1
+    errors = await box.errors("drop/job/_READY.errors.json")
+    assert errors is not None
+    assert [each["file"] for each in errors["details"]] == [f"{bad}.dub.de.wav", f"{bad}.master.wav"]
+    await box.put(f"drop/{bad}/a.csv", PAIRS)
+    assert (await box.take(f"drop/{bad}/a.csv")).outcome is Took.REFUSED
+    errors = await box.errors(f"drop/{bad}/a.errors.json")
+    assert errors is not None
+    assert "rename it" in errors["error"]
 
 
 async def test_what_has_gone_before_it_is_taken_is_no_error(box: DropBox) -> None:

@@ -7,6 +7,7 @@ replaced, so that equal contents must be told by themselves.
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import os
 import secrets
@@ -82,7 +83,8 @@ class EmbeddedDropStore:
                         await asyncio.to_thread(file.write, chunk)
                     await asyncio.to_thread(_flush, file)
                 await asyncio.to_thread(unfinished.rename, path)
-                await asyncio.to_thread(flush_folder, path.parent)
+                with suppress(OSError):  # what some file systems of a network cannot do
+                    await asyncio.to_thread(flush_folder, path.parent)
             finally:
                 with suppress(OSError):
                     await asyncio.to_thread(unfinished.unlink, missing_ok=True)
@@ -90,7 +92,8 @@ class EmbeddedDropStore:
     async def remove(self, key: str) -> None:
         path = self._path_of(key)
         with self._as_ours(path):
-            await asyncio.to_thread(path.unlink, missing_ok=True)
+            if await asyncio.to_thread(regular_file_status, path) is not None:
+                await asyncio.to_thread(path.unlink, missing_ok=True)
 
     def _path_of(self, key: str) -> Path:
         """Give the file of a key; a key that could lead elsewhere names no file."""
@@ -127,8 +130,10 @@ def regular_file_status(path: Path) -> os.stat_result | None:
     """Look at a file; None if there is none, or something else, such as a link that could lead anywhere."""
     try:
         status = path.lstat()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG):
+            return None
+        raise
     return status if stat.S_ISREG(status.st_mode) else None
 
 
