@@ -16,6 +16,7 @@ from handlers.cli.client import ApiClient, Document
 from handlers.cli.display import progress_bars, results_table
 from handlers.cli.files import check_writable, write_whole
 from sync_core.domain.batch import Priority
+from sync_core.domain.errors import ServiceUnreachable
 
 app = typer.Typer(help="Run batches of pairs, here or on a service.", no_args_is_help=True)
 
@@ -105,17 +106,46 @@ def cancel(batch_id: BatchId, api: Api = DEFAULT_API) -> None:
         typer.echo(client.cancel(batch_id)["message"])
 
 
-def watch_batch(client: ApiClient, batch_id: str, *, poll_seconds: float = 0.5) -> Document:
-    """Show a bar until the batch has ended; gives its results."""
+def watch_batch(
+    client: ApiClient, batch_id: str, *, poll_seconds: float = 0.5, patience_seconds: float = 60.0
+) -> Document:
+    """Show a bar until the batch has ended; gives its results.
+
+    A service that has answered once may be away for `patience_seconds`, say to be started anew.
+    """
+    ask = _PatientStatus(client, batch_id, patience_seconds)
     with progress_bars(Console(stderr=True), counted=True) as bars:
         bar = bars.add_task(batch_id)
         while True:
-            now = client.status(batch_id)
-            ended = now["items_completed"] + now["items_failed"] + now["items_cancelled"]
-            bars.update(bar, completed=ended, total=now["items_total"], description=f"{batch_id} {now['status']}")
-            if now["status"] in _ENDED and not now["items_processing"]:
-                return client.results(batch_id)
+            now = ask()
+            if now is None:
+                bars.update(bar, description=f"{batch_id} (the service does not answer)")
+            else:
+                ended = now["items_completed"] + now["items_failed"] + now["items_cancelled"]
+                bars.update(bar, completed=ended, total=now["items_total"], description=f"{batch_id} {now['status']}")
+                if now["status"] in _ENDED and not now["items_processing"]:
+                    return client.results(batch_id)
             time.sleep(poll_seconds)
+
+
+class _PatientStatus:
+    """Asks for a batch's status; None while a service that has answered before is away for a little."""
+
+    def __init__(self, client: ApiClient, batch_id: str, patience_seconds: float) -> None:
+        self._client = client
+        self._batch_id = batch_id
+        self._patience_seconds = patience_seconds
+        self._answered_at = float("-inf")
+
+    def __call__(self) -> Document | None:
+        try:
+            now = self._client.status(self._batch_id)
+        except ServiceUnreachable:
+            if time.monotonic() - self._answered_at > self._patience_seconds:
+                raise
+            return None
+        self._answered_at = time.monotonic()
+        return now
 
 
 def _summarise(document: Document) -> None:
