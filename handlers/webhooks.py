@@ -42,6 +42,13 @@ _POLL_SECONDS = {"embedded": 1.0, "aws": 2.0}
 _metrics = EmfWriter("webhooks")
 
 
+class _LookUps(ThreadPoolExecutor):
+    """Threads that resolve names. One that hangs is left behind: nobody waits for its answer any more."""
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002 - as it is called
+        super().shutdown(wait=False, cancel_futures=True)
+
+
 def handler(event: Mapping[str, Any], context: Any) -> None:  # noqa: ANN401 - Lambda's own, which has no types
     """Deliver what the stream tells of, or else what is due.
 
@@ -93,7 +100,7 @@ async def _deliver_for_ever(settings: WebhookSettings, *, stop_with_stdin: bool)
 @asynccontextmanager
 async def _open_loop(settings: WebhookSettings) -> AsyncIterator[tuple[DeliveryLoop, Backend]]:
     """Wire back end, sender and loop, and close them in the end."""
-    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_LOOK_UPS, "look-up"))
+    asyncio.get_running_loop().set_default_executor(_LookUps(_LOOK_UPS, "look-up"))
     backend = open_configured(settings)
     try:
         sender = await _build_sender(settings, backend)

@@ -241,7 +241,7 @@ def test_no_retry_after_is_an_error(value: str):
         "http://[fd00:ec2::254]/latest/meta-data",
     ],
 )
-async def test_the_metadata_address_is_refused_in_every_form(names: Names, url: str):
+async def test_the_metadata_address_is_refused_mapped_decimal_and_octal_too(names: Names, url: str):
     sender = make_sender(SECRET, allow_private=False)
     answer = await send(sender, url)
     assert answer.status_code is None
@@ -285,7 +285,7 @@ async def test_a_name_that_has_one_private_address_among_others_is_refused(names
 async def test_a_name_that_does_not_resolve_is_a_failure_to_be_tried_again(names: Names, sender: HttpWebhookSender):
     names["later.example"] = socket.gaierror(-2, "Name or service not known")
     answer = await send(sender, "https://later.example/")
-    assert answer == Answer(error="The host later.example is not known at the moment.")
+    assert answer == Answer(error="The host later.example cannot be resolved at the moment.")
 
 
 async def test_an_address_that_does_not_answer_is_not_the_last_word(

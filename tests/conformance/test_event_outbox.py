@@ -26,7 +26,7 @@ async def test_an_event_says_what_happened_to_which_batch_and_whom_to_tell(batch
     assert (told["batch_id"], told["items_completed"], told["items_failed"]) == (batch_id, 1, 1)
 
 
-async def test_ids_are_stable_and_each_their_own(batches: Batches) -> None:
+async def test_one_event_per_change_with_a_stable_id(batches: Batches) -> None:
     ids = []
     for _ in range(2):
         batch_id = await batches.started(1)

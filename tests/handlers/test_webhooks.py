@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -194,6 +196,22 @@ def test_a_hanging_receiver_ends_no_invocation(cloud: Cloud, receiver: Receiver)
     delivery = cloud.delivery(batch_id)
     assert (delivery.status, delivery.tries) == (DeliveryStatus.PENDING, 1)
     assert "within 2 s" in delivery.attempts[0].error
+
+
+def test_a_name_whose_look_up_hangs_ends_no_invocation(cloud: Cloud, monkeypatch: pytest.MonkeyPatch):
+    """It hangs until the invocation has ended; one that waited for it would never end."""
+    has_ended, resolve = threading.Event(), socket.getaddrinfo
+
+    def hang(host: str, *args: Any, **kwargs: Any) -> Any:
+        if host == "hanging.example":
+            has_ended.wait()
+        return resolve(host, *args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    batch_id = cloud.started("http://hanging.example/hook")
+    invoke(stream_of([batch_id]))
+    has_ended.set()
+    assert "hanging.example" in cloud.delivery(batch_id).attempts[0].error
 
 
 def test_without_a_secret_events_are_undeliverable_and_say_why(

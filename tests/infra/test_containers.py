@@ -16,14 +16,14 @@ import httpx
 import pytest
 import yaml
 
-from handlers.settings import ApiSettings, WorkerSettings
+from handlers.settings import ApiSettings, WebhookSettings, WorkerSettings
 from tests.fakes.processes import wait_until
 from tests.infra.images import ROOT, Container, Image, confinement, instructions, stages
 
 API, WORKER = ROOT / "infra" / "api.Dockerfile", ROOT / "infra" / "worker.Dockerfile"
 COMPOSE = ROOT / "infra" / "compose.yaml"
 FINAL = {"api": (API, "1"), **{name: (WORKER, name) for name in ("worker", "emulator", "worker-with-models")}}
-SETTINGS = {f"SYNC_{name.upper()}" for kind in (ApiSettings, WorkerSettings) for name in kind.model_fields}
+SETTINGS = {f"SYNC_{name.upper()}" for of in (ApiSettings, WebhookSettings, WorkerSettings) for name in of.model_fields}
 
 
 def image_of(name: str) -> Image:

@@ -86,9 +86,9 @@ class HttpWebhookSender:
         url = httpx.URL(event.webhook_url or "")
         host = url.raw_host.decode()
         port = url.port or (443 if url.scheme == "https" else 80)
-        found = await self._addresses.resolve(host, port, within_seconds=self._timeout_seconds)
+        found = await self._addresses.resolve(host, port, within_seconds=self._timeout_seconds / 2)
         if not found:
-            return Answer(error=f"The host {host} is not known at the moment.")
+            return Answer(error=f"The host {host} cannot be resolved at the moment.")
         return await self._post_to_first(found[:_MOST_ADDRESSES], url, event, now)
 
     async def _post_to_first(self, addresses: Sequence[str], url: httpx.URL, event: Event, now: datetime) -> Answer:
