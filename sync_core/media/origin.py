@@ -10,7 +10,7 @@ from urllib3 import BaseHTTPResponse, Timeout
 from sync_core.domain.errors import TransientError
 from sync_core.domain.remote_media import Refusal
 
-CONNECTIONS: Final = 32
+CONNECTIONS: Final = 48
 """So many at once, for one file."""
 TIMEOUT: Final = Timeout(connect=5.0, read=10.0)
 """The longest waits for a connection, and for the next bytes."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import ssl
 import threading
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
+from urllib.parse import urlsplit
 
 import urllib3
-from urllib3 import BaseHTTPResponse
+from urllib3 import BaseHTTPResponse, HTTPConnectionPool
 
 from sync_core.domain.errors import StorageUnavailable, Throttled, TransientError
 from sync_core.domain.remote_media import Refusal
@@ -18,6 +20,13 @@ Locate = Callable[[Refusal | None], str]
 
 _RENEWALS = 5
 """More of them for one file are not the passing of time, but a signature that is never accepted."""
+
+
+class _Place(NamedTuple):
+    """An address taken apart once, for all requests that go there."""
+
+    pool: HTTPConnectionPool
+    target: str
 
 
 class PresignedOrigin:
@@ -31,15 +40,16 @@ class PresignedOrigin:
 
     def __init__(self, locate: Locate, trusted: ssl.SSLContext) -> None:
         self._locate = locate
-        self._pool = urllib3.PoolManager(num_pools=2, maxsize=CONNECTIONS, ssl_context=trusted)
+        self._pools = urllib3.PoolManager(num_pools=2, maxsize=CONNECTIONS, ssl_context=trusted)
         self._renewing = threading.Lock()
         self._renewed = 0
-        self._url: str | None = None
+        self._place: _Place | None = None
 
     def get(self, headers: Mapping[str, str]) -> BaseHTTPResponse:
-        return self._pool.urlopen(
+        place = self._current()
+        return place.pool.urlopen(
             "GET",
-            self._address(),
+            place.target,
             headers=headers,
             timeout=TIMEOUT,
             retries=False,
@@ -48,11 +58,15 @@ class PresignedOrigin:
             decode_content=False,
         )
 
-    def _address(self) -> str:
+    def _current(self) -> _Place:
         with self._renewing:
-            if self._url is None:
-                self._url = self._locate(None)
-            return self._url
+            if self._place is None:
+                self._place = self._place_of(self._locate(None))
+            return self._place
+
+    def _place_of(self, url: str) -> _Place:
+        parts = urlsplit(url)  # which changes nothing in it, as the signature demands
+        return _Place(self._pools.connection_from_url(url), f"{parts.path}?{parts.query}")
 
     def refused(self, refusal: Refusal) -> None:
         """Have the address renewed, once for all threads that it was refused to."""
@@ -61,11 +75,11 @@ class PresignedOrigin:
                 raise StorageUnavailable(
                     f"The storage refused {_RENEWALS} addresses one after the other ({refusal.status}: {refusal.body})."
                 )
-            self._url = self._locate(refusal)
+            self._place = self._place_of(self._locate(refusal))
             self._renewed += 1
 
     def trouble(self, sentence: str, *, throttled: bool) -> TransientError:
         return Throttled(f"{sentence}; the storage asks to slow down") if throttled else StorageUnavailable(sentence)
 
     def close(self) -> None:
-        self._pool.clear()
+        self._pools.clear()

@@ -111,6 +111,10 @@ class RangeClient:
             )
         return start
 
+    def close(self) -> None:
+        """Close the connections; requests that are under way end in time."""
+        self._origin.close()
+
     def fetch(self, wanted: ByteRange) -> bytearray:
         """Fetch a range; of one that reaches beyond the end, what there is.
 

@@ -39,10 +39,14 @@ class ReadAhead:
         self._is_over = is_over
         self._budget_bytes = budget_bytes
         self._most_threads = threads
-        self._changed = threading.Condition()
+        self._lock = threading.RLock()
+        self._arrived = threading.Condition(self._lock)
+        self._queued = threading.Condition(self._lock)
         self._queue: deque[ByteRange] = deque()
         self._running: set[ByteRange] = set()
         self._held: dict[ByteRange, bytearray | BaseException] = {}
+        self._held_bytes = 0
+        self._awaited: ByteRange | None = None
         self._idle_threads = 0
         self._threads = 0
         self._closed = False
@@ -57,29 +61,31 @@ class ReadAhead:
         Interrupted
             If nobody waits any more.
         """
-        with self._changed:
+        with self._lock:
             self._plan(first, upcoming)
+            self._awaited = first
             while (block := self._held.get(first)) is None:
                 if self._is_over() or self._closed:
                     raise Interrupted
-                self._changed.wait(_TICK_SECONDS)
+                self._arrived.wait(_TICK_SECONDS)
         if isinstance(block, BaseException):
             raise block
         return block
 
     def covering(self, position: int) -> ByteRange | None:
         """Give a block that is held or being fetched and holds a position."""
-        with self._changed:
+        with self._lock:
             known = (*self._held, *self._running)
             return next((block for block in known if block.start <= position < block.stop), None)
 
     def close(self) -> None:
         """Let the threads end, each once its request does; nobody waits for them."""
-        with self._changed:
+        with self._lock:
             self._closed = True
             self._queue.clear()
             self._held.clear()
-            self._changed.notify_all()
+            self._arrived.notify_all()
+            self._queued.notify_all()
 
     def _plan(self, first: ByteRange, upcoming: Iterable[ByteRange]) -> None:
         wanted, room = [first], self._budget_bytes - first.size
@@ -88,19 +94,22 @@ class ReadAhead:
             if room < 0:
                 break
             wanted.append(block)
-        self._forget(keep=set(wanted))
-        self._queue = deque(block for block in wanted if block not in self._held and block not in self._running)
+        missing = [block for block in wanted if block not in self._held]
+        self._forget(self._held_bytes + total_bytes(missing) - self._budget_bytes, keep=set(wanted))
+        self._queue = deque(block for block in missing if block not in self._running)
         self._start_threads()
-        self._changed.notify_all()
+        self._queued.notify(len(self._queue))
 
-    def _forget(self, keep: set[ByteRange]) -> None:
-        """Drop what nobody wants now, the oldest first, until the wanted blocks have room."""
-        excess = total_bytes(keep | self._held.keys() | self._running) - self._budget_bytes
+    def _forget(self, excess_bytes: int, *, keep: set[ByteRange]) -> None:
+        """Drop so much of what nobody wants now, the oldest first."""
+        if excess_bytes <= 0:
+            return
         for block in [one for one in self._held if one not in keep]:
-            if excess <= 0:
-                break
-            excess -= block.size
+            excess_bytes -= block.size
+            self._held_bytes -= block.size
             del self._held[block]
+            if excess_bytes <= 0:
+                return
 
     def _start_threads(self) -> None:
         missing = min(len(self._queue) - self._idle_threads, self._most_threads - self._threads)
@@ -115,18 +124,20 @@ class ReadAhead:
                 outcome = self._fetch(block)
             except BaseException as error:  # noqa: BLE001 - it is the reader's
                 outcome = error
-            with self._changed:
+            with self._lock:
                 self._running.discard(block)
                 if not self._closed:
                     self._held[block] = outcome
-                self._changed.notify_all()
+                    self._held_bytes += block.size
+                if block == self._awaited:
+                    self._arrived.notify()
 
     def _next(self) -> ByteRange | None:
         """Wait for a block to fetch; None at the end."""
-        with self._changed:
+        with self._lock:
             self._idle_threads += 1
             while not self._queue and not self._closed:
-                self._changed.wait()
+                self._queued.wait()
             self._idle_threads -= 1
             if self._closed:
                 return None

@@ -2,8 +2,8 @@
 
 How it is fetched changes with what is known::
 
-    at first      blocks that grow to half of what was read without a jump: a header costs little, a whole file is soon
-                  read in large blocks with others ahead
+    at first      blocks that grow with what was read without a jump: a header costs little, a whole file is soon read
+                  in large blocks with others ahead
     with a plan   the planned ranges only, concurrently; the samples of other streams are zeros; anything else as before
 """
 
@@ -20,6 +20,7 @@ from sync_core.media.read_ahead import ReadAhead
 
 FIRST_BYTES = 64 * 1024
 _PLANNED_BLOCK_BYTES = 1024 * 1024
+_LARGEST_BLOCK_OF_A_HEADER_BYTES = 256 * 1024
 _LARGEST_BLOCK_BYTES = 4 * 1024 * 1024
 _LONG_RUN_BYTES = 2 * 1024 * 1024
 """What was read so far without a jump will go on: more is fetched ahead."""
@@ -110,6 +111,7 @@ class RemoteFile:
 
     def close(self) -> None:
         self._ahead.close()
+        self._client.close()
 
     def _read(self, at: int, count: int) -> bytes:
         if not self._block.start <= at < self._block.stop:
@@ -153,6 +155,8 @@ class RemoteFile:
 
     def _block_at(self, at: int) -> ByteRange:
         """Give a block that ends before what is planned, or need not be read."""
-        size = min(max((at - self._run_start) // 2, FIRST_BYTES), _LARGEST_BLOCK_BYTES)
+        run = at - self._run_start
+        largest = _LARGEST_BLOCK_BYTES if run >= _LONG_RUN_BYTES else _LARGEST_BLOCK_OF_A_HEADER_BYTES
+        size = min(max(run, FIRST_BYTES), largest)
         ends = (self._wanted.next_start(at), self._unread.next_start(at), self.size_bytes)
         return ByteRange(at, min(at + size, *(end for end in ends if end is not None)))

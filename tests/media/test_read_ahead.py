@@ -86,7 +86,7 @@ def test_what_is_held_stays_within_the_bound(order: list[int], budget: int) -> N
     ahead = reading(Source(), budget_bytes=budget)
     for number in order:
         ahead.get(BLOCKS[number], BLOCKS[number + 1 :])
-        with ahead._changed:
+        with ahead._lock:
             held = sum(block.size for block in ahead._held)
         assert held <= budget + 4 * 10  # what was on its way to somewhere else when the reader jumped
     ahead.close()
