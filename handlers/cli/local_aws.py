@@ -20,6 +20,8 @@ _TEMPLATE = Path(__file__).parents[2] / "template.yaml"
 _REGION = "eu-central-1"
 _START_SECONDS = 60.0
 _STACK = "sync-analyzer-local"
+_CREDENTIALS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
+"""The emulator has to know them too: it checks the signatures of presigned addresses."""
 _VARIABLES = {
     "SYNC_AWS_TABLE": "Table",
     "SYNC_AWS_BUCKET": "Bucket",
@@ -39,12 +41,7 @@ def local_aws() -> Iterator[None]:
     """
     template = _storage_template()
     with _emulator() as endpoint_url:
-        os.environ |= {
-            "AWS_ENDPOINT_URL": endpoint_url,
-            "AWS_DEFAULT_REGION": _REGION,
-            "AWS_ACCESS_KEY_ID": "local",
-            "AWS_SECRET_ACCESS_KEY": "local",
-        }
+        os.environ |= {"AWS_ENDPOINT_URL": endpoint_url, "AWS_DEFAULT_REGION": _REGION, **_CREDENTIALS}
         outputs = asyncio.run(_make_stack(template, endpoint_url))
         os.environ |= {variable: outputs[output] for variable, output in _VARIABLES.items()}
         yield
@@ -71,9 +68,9 @@ async def _make_stack(template: Mapping[str, Any], endpoint_url: str) -> Mapping
 def _emulator() -> Iterator[str]:
     """Start the emulator at a free port; it ends with the block, or with this process."""
     port = _free_port()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "handlers.cli.emulator", str(port)], stdin=subprocess.PIPE, start_new_session=True
-    )
+    command = [sys.executable, "-m", "handlers.cli.emulator", str(port)]
+    environment = {**os.environ, **_CREDENTIALS}
+    process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, start_new_session=True)
     try:
         _wait_until_it_answers(port, process)
         yield f"http://127.0.0.1:{port}"

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from functools import cache
 
+import httpx
 import psutil
 import pytest
 
@@ -54,6 +55,22 @@ def test_the_templates_resources_are_there_and_end_with_the_block(own_environmen
     assert [policy["maxReceiveCount"] for policy in policies] == [settings.max_receives] * 3
     assert addresses == {"127.0.0.1"}
     assert not emulator.is_running()
+
+
+async def presigned(bucket: str) -> str:
+    """Put an object, and give an address to read it at."""
+    ours = clients.Clients()
+    s3 = await ours.s3()
+    await s3.put_object(Bucket=bucket, Key="drop/a.wav", Body=b"content")
+    url = await s3.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "drop/a.wav"})
+    await ours.close()
+    return url
+
+
+def test_presigned_addresses_are_good_whatever_credentials_the_user_has(own_environment):
+    os.environ["AWS_SECRET_ACCESS_KEY"] = "the user's own"
+    with local_aws():
+        assert httpx.get(asyncio.run(presigned(os.environ["SYNC_AWS_BUCKET"]))).content == b"content"
 
 
 async def dropped(keys: list[str], bucket: str) -> list[dict]:
