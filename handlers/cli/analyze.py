@@ -6,11 +6,12 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from handlers.settings import AiModelSettings, MediaSettings, read_settings
+from sync_core.domain.media import MediaPolicy, MediaScheme, parse_media_ref
 from sync_core.domain.methods import DEFAULT_AI_MODEL, AiModel, Method
 from sync_core.domain.result_document import result_document
 from sync_core.jobs.csv_rows import parse_ai_model, parse_methods
@@ -18,6 +19,7 @@ from sync_core.jobs.csv_rows import parse_ai_model, parse_methods
 if TYPE_CHECKING:
     from sync_core.domain.result import AnalysisResult, Progress
     from sync_core.jobs.ports.analyzer import AnalysisRequest
+    from sync_core.media.open_remote import Locate
     from sync_core.pipeline.ai_settings import AiSettings
 
 
@@ -46,26 +48,43 @@ def analyze(
 
 
 def _run(request: AnalysisRequest, tolerance: float | None, on_progress: Callable[[Progress], None]) -> AnalysisResult:
-    from handlers.cli.media_addresses import locating
     from sync_core.pipeline.compare_files import compare_files
 
-    policy = read_settings(MediaSettings).user_policy
+    policy, locate = _reading(request)
     return compare_files(
         request,
         policy=policy,
         tolerance_seconds=tolerance,
         ai=_ai_settings(request),
         on_progress=on_progress,
-        locate=locating(policy),
+        locate=locate,
     )
+
+
+def _reading(request: AnalysisRequest) -> tuple[MediaPolicy, Locate]:
+    """Say what may be read and how it is found; settings, half of the start-up time, tell of remote media only."""
+    refs = [parse_media_ref(text) for text in (request.master_file, request.dub_file)]
+    if all(ref.scheme is MediaScheme.FILE for ref in refs):
+        from sync_core.media.open_remote import nowhere
+
+        return MediaPolicy(unrestricted=True, relative_to=str(Path.cwd())), nowhere
+    from handlers.cli.media_addresses import locating
+    from handlers.settings import MediaSettings, read_settings
+
+    policy = read_settings(MediaSettings).user_policy
+    return policy, locating(policy)
 
 
 def _ai_settings(request: AnalysisRequest) -> AiSettings:
     """Read the settings of the ai method; a GPU is looked for only if a model that could use it was asked for."""
-    from sync_core.pipeline.ai_settings import AiSettings
+    from sync_core.pipeline.ai_settings import ON_THE_CPU, AiSettings
+
+    if Method.AI not in request.methods:
+        return ON_THE_CPU
+    from handlers.settings import AiModelSettings, read_settings
 
     settings = read_settings(AiModelSettings)
-    heavy = Method.AI in request.methods and request.ai_model is not AiModel.SPECTRAL
+    heavy = request.ai_model is not AiModel.SPECTRAL
     return AiSettings(
         model_dir=settings.model_dir,
         device=settings.ai_device if heavy else "cpu",
