@@ -6,10 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
 
-from sync_core.analysis import coherence, mel, ridge
+from sync_core.analysis import coherence, fourier, mel, ridge
 from sync_core.analysis.coherence import BLOCK_SAMPLES, REACH_SAMPLES
 from sync_core.analysis.line import Line
 from sync_core.analysis.plane import BlockPeak
@@ -87,7 +86,7 @@ def discover_slopes(
 
 def _stacked(rows: NDArray[np.float32], seconds: NDArray[np.float64]) -> tuple[float, int, float]:
     """Sum rows along slanted lines and return the slope, the residual at time 0, and the score of the highest sum."""
-    spectrum = scipy.fft.rfft(rows, axis=1)
+    spectrum = fourier.rfft(rows)
     turns = np.arange(spectrum.shape[1]) / rows.shape[1]
     count = round(_STEEPEST / _SLOPE_STEP)
     step = np.exp(2j * np.pi * turns * (seconds[:, None] * _SLOPE_STEP * ANALYSIS_RATE_HZ))
@@ -96,7 +95,7 @@ def _stacked(rows: NDArray[np.float32], seconds: NDArray[np.float64]) -> tuple[f
     for _ in range(2 * count + 1):
         sums.append(spectrum.sum(axis=0))
         spectrum *= step
-    waves = scipy.fft.irfft(np.array(sums), rows.shape[1], axis=1)
+    waves = fourier.irfft(np.array(sums), rows.shape[1])
     scores = np.abs(waves).max(axis=1) / np.maximum(ridge.spread(waves), 1e-12)
     best = int(np.argmax(scores))
     return (best - count) * _SLOPE_STEP, int(np.argmax(np.abs(waves[best]))) - REACH_SAMPLES, float(scores[best])

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
 
+from sync_core.analysis import fourier
 from sync_core.analysis.fit import Fit
 from sync_core.analysis.track import Track
 
@@ -86,7 +86,7 @@ def coherence_steps(master: Track, dub: Track, fit: Fit, first: int, last: int) 
 
 def _spectra(samples: NDArray[np.float32], count: int) -> NDArray[np.complex64]:
     frames = np.lib.stride_tricks.sliding_window_view(samples, _WINDOW_SAMPLES)[::STEP_SAMPLES][:count]
-    spectra = scipy.fft.rfft(frames * _WINDOW, axis=1)[:, _LOWEST_BIN:_HIGHEST_BIN]
+    spectra = fourier.rfft(frames * _WINDOW)[:, _LOWEST_BIN:_HIGHEST_BIN]
     return np.asarray(spectra / np.float32(_WINDOW_SAMPLES / 2))
 
 

@@ -12,6 +12,7 @@ from sync_core.analysis.hypotheses import Checked
 from sync_core.analysis.line import Line
 from sync_core.analysis.methods.base import Features, OffsetMethod
 from sync_core.analysis.methods.registry import AVAILABLE
+from sync_core.analysis.parallel import on_two_cores
 from sync_core.analysis.progress import Stage
 from sync_core.analysis.track import Track
 from sync_core.analysis.witnesses import Pair
@@ -98,13 +99,12 @@ def _features(
     master: Track, dub: Track, methods: Sequence[OffsetMethod], on_progress: Callable[[float], None]
 ) -> dict[Method, tuple[Features, Features]]:
     extracting = Stage(on_progress, 0.0, 0.2, 2 * len(methods))
-    features = {}
-    for method in methods:
-        one = method.features(master)
+    sides = []
+    work = [(method, track) for method in methods for track in (master, dub)]
+    for features in on_two_cores(lambda one: one[0].features(one[1]), work):
+        sides.append(features)
         extracting.advance()
-        features[method.method] = one, method.features(dub)
-        extracting.advance()
-    return features
+    return {method.method: (sides[2 * at], sides[2 * at + 1]) for at, method in enumerate(methods)}
 
 
 def _checked(

@@ -6,18 +6,17 @@ lag `k + 1 - n_dub` at index k.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
 
+from sync_core.analysis import fourier
 from sync_core.analysis.methods.base import FULL_SCALE, Features
+from sync_core.analysis.parallel import on_two_cores
 
-WORKERS = 2
 LEAST_OVERLAP_SECONDS = 1.5
-_BATCH_DIMS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +47,11 @@ class LagScores:
     first_lag: int
 
 
-def _batches(values: NDArray[np.int8]) -> Iterator[NDArray[np.float32]]:
-    for start in range(0, len(values), _BATCH_DIMS):
-        yield values[start : start + _BATCH_DIMS].astype(np.float32)
-
-
 def hop_energies(values: NDArray[np.int8]) -> NDArray[np.float32]:
     """Mean square over the dimensions of each hop [shape=(n_hops,), float32, units squared]."""
     total = np.zeros(values.shape[1], np.float32)
-    for batch in _batches(values):
-        total += np.square(batch).sum(axis=0)
+    for row in values:
+        total += np.square(row, dtype=np.float32)
     return total / np.float32(FULL_SCALE**2 * len(values))
 
 
@@ -80,20 +74,26 @@ def score_lags(master: Features, dub: Features, *, on_dims: Callable[[int], None
     """
     n_master, n_dub = master.values.shape[1], dub.values.shape[1]
     lags = n_master + n_dub - 1
-    size = scipy.fft.next_fast_len(lags, real=True)
+    size = fourier.fast_length(lags)
     spectrum = np.zeros(size // 2 + 1, np.complex64)
-    for one, other in zip(_batches(master.values), _batches(dub.values), strict=True):
-        left = scipy.fft.rfft(one, size, axis=1, workers=WORKERS)
-        left *= np.conj(scipy.fft.rfft(other, size, axis=1, workers=WORKERS))
-        spectrum += left.sum(axis=0)
-        on_dims(len(one))
-    energy = scipy.fft.rfft(hop_energies(master.values), size)
-    energy *= np.conj(scipy.fft.rfft(hop_energies(dub.values), size))
-    met = np.maximum(_lag_order(scipy.fft.irfft(energy, size), n_dub, lags), LEAST_OVERLAP_SECONDS * dub.rate_hz)
-    plain = standardised(_lag_order(scipy.fft.irfft(spectrum, size), n_dub, lags) / np.sqrt(met))
+    rows = zip(master.values, dub.values, strict=True)
+    for product in on_two_cores(lambda pair: _cross_spectrum(*pair, size), rows):
+        spectrum += product
+        on_dims(1)
+    energy = _cross_spectrum(hop_energies(master.values), hop_energies(dub.values), size)
+    met = np.maximum(_lag_order(fourier.irfft(energy, size), n_dub, lags), LEAST_OVERLAP_SECONDS * dub.rate_hz)
+    plain = standardised(_lag_order(fourier.irfft(spectrum, size), n_dub, lags) / np.sqrt(met))
     spectrum /= np.abs(spectrum) + np.finfo(np.float32).tiny
-    sharp = standardised(_lag_order(scipy.fft.irfft(spectrum, size), n_dub, lags))
+    sharp = standardised(_lag_order(fourier.irfft(spectrum, size), n_dub, lags))
     return LagScores(plain, sharp, 1 - n_dub)
+
+
+def _cross_spectrum(one: NDArray[np.generic], other: NDArray[np.generic], size: int) -> NDArray[np.complex64]:
+    left = fourier.rfft(one.astype(np.float32), size)
+    right = fourier.rfft(other.astype(np.float32), size)
+    np.conj(right, out=right)
+    left *= right
+    return np.asarray(left, np.complex64)
 
 
 def _lag_order(circular: NDArray[np.float32], n_dub: int, lags: int) -> NDArray[np.float32]:

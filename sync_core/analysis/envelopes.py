@@ -11,10 +11,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
 
-from sync_core.analysis import ridge
+from sync_core.analysis import fourier, ridge
 from sync_core.analysis.fit import Fit
 from sync_core.analysis.line import Line
 from sync_core.analysis.track import ANALYSIS_RATE_HZ, Track
@@ -107,7 +106,7 @@ def _window_starts(master: Track, dub: Track, line: Line, length: int) -> list[i
 def _slopes(samples: NDArray[np.float32], at: NDArray[np.int64]) -> NDArray[np.float32]:
     """Slopes of log band energies at frames that start at `at` [shape=(n_bands, n), float32, each of unit size]."""
     frames = np.lib.stride_tricks.sliding_window_view(samples, _FRAME)[np.clip(at, 0, samples.size - _FRAME)]
-    power = np.square(np.abs(scipy.fft.rfft(frames * _SHAPE, axis=1)))
+    power = np.square(np.abs(fourier.rfft(frames * _SHAPE)))
     edges = [round(hz * _FRAME / ANALYSIS_RATE_HZ) for hz in _BAND_EDGES_HZ]
     bands = np.add.reduceat(power[:, : edges[-1]], edges[:-1], axis=1)
     logs = np.log(bands.T + np.float32(_FLOOR))
@@ -118,9 +117,9 @@ def _slopes(samples: NDArray[np.float32], at: NDArray[np.int64]) -> NDArray[np.f
 
 def _delay(ours: NDArray[np.float32], theirs: NDArray[np.float32]) -> tuple[float, float]:
     """Residual delay in hops, with a parabola through the peak, and the peak's score."""
-    size = scipy.fft.next_fast_len(2 * ours.shape[1], real=True)
-    spectrum = (scipy.fft.rfft(ours, size, axis=1) * np.conj(scipy.fft.rfft(theirs, size, axis=1))).sum(axis=0)
-    wave = scipy.fft.irfft(spectrum, size)
+    size = fourier.fast_length(2 * ours.shape[1])
+    spectrum = (fourier.rfft(ours, size) * np.conj(fourier.rfft(theirs, size))).sum(axis=0)
+    wave = fourier.irfft(spectrum, size)
     near = np.concatenate([wave[-_REACH_HOPS:], wave[: _REACH_HOPS + 1]])
     noise = float(ridge.spread(np.concatenate([wave[-10 * _REACH_HOPS :], wave[: 10 * _REACH_HOPS]])))
     top = int(np.clip(np.argmax(near), 1, near.size - 2))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
 
+from sync_core.analysis import fourier
 from sync_core.domain.result import SegmentKind
 
 _FRAME = 2048
@@ -30,7 +30,7 @@ def kind_of(samples: NDArray[np.float32]) -> SegmentKind:
     loud = np.sqrt(np.square(frames).mean(axis=1)) > _SILENT_RMS
     if loud.mean() < 1.0 - _MOSTLY:
         return SegmentKind.SILENCE
-    power = np.square(np.abs(scipy.fft.rfft(frames[loud] * np.hanning(frames.shape[1]), axis=1)))
+    power = np.square(np.abs(fourier.rfft(frames[loud] * np.hanning(frames.shape[1]))))
     top = np.argmax(power, axis=1)
     near = np.clip(top[:, None] + np.arange(-_PEAK_BINS, _PEAK_BINS + 1), 0, power.shape[1] - 1)
     share = np.take_along_axis(power, near, axis=1).sum(axis=1) / np.maximum(power.sum(axis=1), 1e-20)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
+
+from sync_core.analysis import fourier
 
 HOP_SAMPLES = 160
 """10 ms at 16 kHz."""
@@ -66,7 +67,7 @@ def log_mel(samples: NDArray[np.float32]) -> NDArray[np.float16]:
         return energies
     frames = np.lib.stride_tricks.sliding_window_view(samples, WINDOW_SAMPLES)[::HOP_SAMPLES]
     for start in range(0, hops, _CHUNK_HOPS):
-        spectrum = scipy.fft.rfft(frames[start : start + _CHUNK_HOPS] * _WINDOW, axis=1)
+        spectrum = fourier.rfft(frames[start : start + _CHUNK_HOPS] * _WINDOW)
         power = np.square(spectrum.real) + np.square(spectrum.imag)
         energies[start : start + _CHUNK_HOPS] = np.log(power @ _FILTERS + np.float32(_POWER_FLOOR)) + _LOG_CENTRE
     return energies

@@ -15,10 +15,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
 
-from sync_core.analysis import correlation, ridge
+from sync_core.analysis import correlation, fourier, ridge
 from sync_core.analysis.track import ANALYSIS_RATE_HZ
 
 STEPS = 6
@@ -83,13 +82,13 @@ def correlate(master: NDArray[np.float32], dub: NDArray[np.float32], *, on_step:
     """
     factor = max(_LEAST_FACTOR, -(-(master.size + dub.size) // _MOST_POINTS))
     n_master, n_dub = -(-master.size // factor), -(-dub.size // factor)
-    size = scipy.fft.next_fast_len(n_master + n_dub, real=True)
+    size = fourier.fast_length(n_master + n_dub)
     spectrum = _spectrum(master, factor, size, on_step)
     other = _spectrum(dub, factor, size, on_step)
     _keep_phases(spectrum, other, _LOWEST_HZ * factor / ANALYSIS_RATE_HZ)
     del other
     on_step()
-    wave = scipy.fft.irfft(spectrum, size, workers=correlation.WORKERS)
+    wave = fourier.irfft(spectrum, size)
     on_step()
     values = np.concatenate([wave[size - n_dub + 1 :], wave[:n_master]])
     return PhaseScores(correlation.standardised(values), 1 - n_dub, factor)
@@ -100,7 +99,7 @@ def _spectrum(
 ) -> NDArray[np.complex64]:
     slow = _decimated(samples, factor)
     on_step()
-    spectrum = scipy.fft.rfft(slow, size, workers=correlation.WORKERS)
+    spectrum = fourier.rfft(slow, size)
     on_step()
     return np.asarray(spectrum, np.complex64)
 
@@ -132,7 +131,7 @@ def _decimated(samples: NDArray[np.float32], factor: int) -> NDArray[np.float32]
         low, high = max(start - margin, 0), min(start + chunk + margin, samples.size)
         piece[low - start + margin : high - start + margin] = samples[low:high]
         count = piece.size // factor
-        slow = scipy.fft.irfft(scipy.fft.rfft(piece)[: count // 2 + 1], count) / np.float32(factor)
+        slow = fourier.irfft(fourier.rfft(piece)[: count // 2 + 1], count) / np.float32(factor)
         first = start // factor
         out[first : first + chunk // factor] = slow[_MARGIN:-_MARGIN][: out.size - first]
     return out

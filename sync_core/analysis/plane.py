@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
 
-from sync_core.analysis.correlation import WORKERS, hop_energies
+from sync_core.analysis import fourier
+from sync_core.analysis.correlation import hop_energies
 from sync_core.analysis.methods.base import FULL_SCALE, Features
 
 _FFT_HOPS = 4096
@@ -77,9 +77,9 @@ def block_peaks(
     for first in range(0, len(starts), group):
         some = list(starts[first : first + group])
         blocks = np.stack([_stretched(dub.values, start, block_hops, stretch, span) for start in some])
-        spectra = np.conj(scipy.fft.rfft(blocks, _FFT_HOPS, axis=2, workers=WORKERS)).transpose(2, 0, 1)
+        spectra = np.conj(fourier.rfft(blocks, _FFT_HOPS)).transpose(2, 0, 1)
         products = np.matmul(np.ascontiguousarray(spectra), chunks)
-        waves = scipy.fft.irfft(products.transpose(1, 2, 0), _FFT_HOPS, axis=2, workers=WORKERS)
+        waves = fourier.irfft(products.transpose(1, 2, 0), _FFT_HOPS)
         raw = waves[:, :, :step].reshape(len(some), -1)[:, :lags]
         content = np.square(blocks).sum(axis=(1, 2))
         for row, start, sound in zip(raw, some, content, strict=True):
@@ -102,7 +102,7 @@ def _master_chunks(values: NDArray[np.int8], span: int, step: int) -> tuple[NDAr
     spectra = np.empty((_FFT_HOPS // 2 + 1, dims, count), np.complex64)
     for chunk in range(count):
         piece = padded[:, chunk * step : chunk * step + _FFT_HOPS].astype(np.float32) / np.float32(FULL_SCALE)
-        spectra[:, :, chunk] = scipy.fft.rfft(piece, axis=1).T
+        spectra[:, :, chunk] = fourier.rfft(piece).T
     power = hop_energies(padded) * np.float32(dims)
     total = np.concatenate([[0.0], np.cumsum(power, dtype=np.float64)])
     met = total[span : span + lags] - total[:lags]

@@ -68,8 +68,10 @@ class _Parent:
 
 
 def _load_everything() -> None:
-    """Import what the first task would otherwise wait for."""
-    import sync_core.pipeline.compare_files  # noqa: F401
+    """Import what the first task would otherwise wait for; the second needs what the first sets up."""
+    import sync_core.pipeline.compare_files
+
+    import sync_core.pipeline.ai  # noqa: F401  # isort: skip
 
 
 def _warmed(ai: AiSettings, models: tuple[AiModel, ...]) -> Warmed:

@@ -6,8 +6,9 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import sync_core.pipeline.one_blas_thread  # isort: skip  # noqa: F401  must come before numpy
+import sync_core.pipeline.numeric_runtime  # isort: skip  # noqa: F401  must come before numpy
 
 from sync_core.analysis.compare import Estimate, compare
 from sync_core.analysis.track import Track
@@ -17,10 +18,12 @@ from sync_core.domain.methods import DEFAULT_AI_MODEL, DEFAULT_METHODS, Method, 
 from sync_core.domain.result import AnalysisResult, AnalysisStage, ChannelOffset, MethodResult, Progress
 from sync_core.jobs.ports.analyzer import AnalysisRequest, OnProgress
 from sync_core.media.open_remote import Locate, nowhere
-from sync_core.pipeline.ai import Prepared, prepare
 from sync_core.pipeline.ai_settings import ON_THE_CPU, AiSettings, why_unavailable
 from sync_core.pipeline.assemble import assemble
 from sync_core.pipeline.load_pair import Loaded, find_source, load_pair
+
+if TYPE_CHECKING:
+    from sync_core.pipeline.ai import Prepared
 
 _DECODED = 0.6
 _MIX_COMPARED = 0.8
@@ -158,6 +161,8 @@ class _Comparison:
     def _prepared(self, master: Track, dub: Track, on_progress: Callable[[float], None]) -> Prepared | None:
         if Method.AI not in self._methods:
             return None
+        from sync_core.pipeline.ai import prepare  # the models' code, which other methods need not wait for
+
         return prepare(self._ai, self.model, master, dub, on_progress)
 
 

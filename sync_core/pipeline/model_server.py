@@ -18,7 +18,7 @@ from concurrent.futures import CancelledError, Future
 from functools import partial
 from typing import Final
 
-import sync_core.pipeline.one_blas_thread  # isort: skip  # noqa: F401  must come before numpy
+import sync_core.pipeline.numeric_runtime  # isort: skip  # noqa: F401  must come before numpy
 
 from sync_core.domain.errors import SyncError
 from sync_core.domain.methods import AiModel

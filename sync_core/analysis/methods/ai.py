@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-import scipy.ndimage
 from numpy.typing import NDArray
 
 from sync_core.analysis import mel
@@ -162,6 +161,8 @@ def _moves(values: NDArray[np.float32], known: NDArray[np.bool_], context: int) 
 
 def _fade(known: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Rise and fall smoothly at the ends of what is known: hard edges are alike in any two recordings."""
+    import scipy.ndimage  # as scipy.signal above
+
     taper = np.hanning(2 * _FADE_HOPS + 3)[1:-1]
     inside = scipy.ndimage.minimum_filter1d(known.astype(np.float32), taper.size, mode="constant")
     return np.asarray(scipy.ndimage.convolve1d(inside, taper / taper.sum(), mode="constant"), np.float32)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
 
 from sync_core.analysis.track import Track
@@ -88,11 +87,14 @@ def slope(values: NDArray[np.float32], reach: int = 1) -> NDArray[np.float32]:
 
 def local_mean(values: NDArray[np.float32], hops: int) -> NDArray[np.float32]:
     """Mean over `hops` hops around each hop; at the ends over those that exist."""
-    total = np.zeros((len(values) + 1, values.shape[1]), np.float64)
-    np.cumsum(values, axis=0, out=total[1:])
-    at = np.arange(len(values))
-    first, last = np.maximum(at - hops // 2, 0), np.minimum(at + hops // 2 + 1, len(values))
-    return np.asarray((total[last] - total[first]) / (last - first)[:, None], np.float32)
+    count, half = len(values), hops // 2
+    total = np.zeros((count + 1 + 2 * half, values.shape[1]), np.float64)
+    np.cumsum(values, axis=0, out=total[half + 1 : half + 1 + count])
+    total[half + 1 + count :] = total[half + count]
+    at = np.arange(count)
+    lengths = np.minimum(at + half + 1, count) - np.maximum(at - half, 0)
+    sums = total[2 * half + 1 :] - total[:count]
+    return np.asarray(sums / lengths[:, None], np.float32)
 
 
 def level(values: NDArray[np.float32], hops: int, floor: float) -> NDArray[np.float32]:
@@ -101,5 +103,6 @@ def level(values: NDArray[np.float32], hops: int, floor: float) -> NDArray[np.fl
 
 
 def cosine_basis(bands: int, count: int) -> NDArray[np.float32]:
-    """Columns 1 to `count` of the DCT-II over `bands` bands [shape=(bands, count), float32]."""
-    return np.asarray(scipy.fft.dct(np.eye(bands), axis=1, norm="ortho")[:, 1 : count + 1], np.float32)
+    """Columns 1 to `count` of the orthonormal DCT-II over `bands` bands [shape=(bands, count), float32]."""
+    angles = np.pi / bands * np.outer(np.arange(bands) + 0.5, np.arange(1, count + 1))
+    return np.asarray(np.sqrt(2.0 / bands) * np.cos(angles), np.float32)
