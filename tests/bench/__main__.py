@@ -1,4 +1,4 @@
-"""`python -m tests.bench [throughput] [long-pair] [idle] [embedders] [cold-start] [drop] [webhooks]`: show figures.
+"""`python -m tests.bench [NAME...]`: take figures and show them; `--help` lists the names.
 
 A run of all of them is written to docs/benchmarks.md. `gpu` is one more, which needs a GPU and runs only by name.
 """
@@ -12,7 +12,7 @@ from importlib import import_module
 
 from tests.bench.report import Figure, Section, show, write_page
 
-NAMES = ("throughput", "long-pair", "idle", "embedders", "cold-start", "drop", "webhooks")
+NAMES = ("throughput", "long-pair", "idle", "embedders", "cold-start", "drop", "webhooks", "media")
 
 
 def main() -> None:
