@@ -140,7 +140,7 @@ class TakeDrop:
             await self._tell_left_out(trigger, found, contents, batch_id)
             return Taken(Took.REPEATED, batch_id)
         await ask_for_results(self.files, batch_id, trigger.stem, self.submit.clock.now())
-        await self.submit.store_as(batch_id, contents.requests, contents.settings.batch_options)
+        await self.submit.store_as(batch_id, contents.requests, contents.settings.batch_options(found.key))
         await self._tell_left_out(trigger, found, contents, batch_id)
         try:
             await self.start.start(batch_id, contents.settings.start_options, repeatable=True)

@@ -25,9 +25,9 @@ class DropSettings:
     webhook: str | None = None
     description: str | None = None
 
-    @property
-    def batch_options(self) -> BatchOptions:
-        return BatchOptions(self.description or "", self.priority or Priority.NORMAL, self.webhook)
+    def batch_options(self, key: str) -> BatchOptions:
+        """Give what is stored of the batch; without a description it is called as what was dropped."""
+        return BatchOptions(self.description or key, self.priority or Priority.NORMAL, self.webhook)
 
     @property
     def start_options(self) -> StartOptions:

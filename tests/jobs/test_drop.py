@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import tempfile
 from collections.abc import Awaitable, Callable
 from itertools import count
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sync_core.domain.batch import BatchStatus, Priority
 from sync_core.jobs.csv_rows import UploadLimits
@@ -40,7 +44,7 @@ async def test_a_csv_becomes_a_batch_and_starts(box: DropBox, shop: Workshop) ->
     assert taken.outcome is Took.STARTED
     (batch,) = await box.batches()
     assert (batch.batch_id, batch.status) == (taken.batch_id, BatchStatus.PROCESSING)
-    assert (batch.parallel_jobs, batch.priority) == (3, Priority.HIGH)
+    assert (batch.parallel_jobs, batch.priority, batch.description) == (3, Priority.HIGH, CSV)
     first, second = await box.items(batch.batch_id)
     folder = str(shop.data_dir / "drop")
     assert (first.request.master_file, first.request.dub_file) == (f"{folder}/m.wav", f"{folder}/films/sub/d.wav")
@@ -49,8 +53,8 @@ async def test_a_csv_becomes_a_batch_and_starts(box: DropBox, shop: Workshop) ->
 
 
 async def test_settings_may_lie_in_a_json_file_beside_it(box: DropBox) -> None:
-    settings = {"parallel_jobs": 5, "priority": "low", "webhook": "https://192.0.43.8/h", "description": "Films"}
-    await box.put("drop/films/pairs.json", json.dumps(settings))
+    given_settings = {"parallel_jobs": 5, "priority": "low", "webhook": "https://192.0.43.8/h", "description": "Films"}
+    await box.put("drop/films/pairs.json", json.dumps(given_settings))
     await box.put(CSV, PAIRS)
     await box.take(CSV)
     (batch,) = await box.batches()
@@ -285,6 +289,25 @@ async def test_a_batch_that_was_cancelled_before_its_start_stays_cancelled(box: 
     await shop.cancel(batch.batch_id)
     assert (await box.take(CSV)).outcome is Took.REPEATED
     assert await box.starts(batch.batch_id) == 0
+
+
+@settings(max_examples=25)
+@given(st.permutations([f"drop/{name}.csv" for name in "abc"] * 2 + [READY] * 3))
+def test_events_in_any_order_and_number_make_one_batch_of_each_file(events: list[str]) -> None:
+    async def live(data_dir: Path) -> None:
+        async with open_workshop(data_dir) as shop:
+            box = open_box(shop.backend, shop.data_dir, shop.clock)
+            for name in "abc":
+                await box.put(f"drop/{name}.csv", PAIRS)
+            await job(box, "a.master.mov", "a.dub.de.wav")
+            outcomes = [(await box.take(key)).outcome for key in events]
+            assert sorted(outcomes) == [Took.REPEATED] * 5 + [Took.STARTED] * 4
+            batches = await box.batches()
+            assert {batch.description for batch in batches} == set(events)
+            assert [await box.starts(batch.batch_id) for batch in batches] == [1] * 4
+
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(live(Path(folder)))
 
 
 class Mortal:
