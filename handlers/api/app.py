@@ -39,7 +39,8 @@ def create_app(open_services: ServicesFactory) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
-        telemetry={"metrics": False, "logs": False, "operation_spans": False},
+        webhooks=webhooks.sent,
+        telemetry={"auto_configure": False, "metrics": False, "logs": False, "operation_spans": False},
         responses={"default": {"model": ErrorResponse, "description": "Every error has this shape."}},
     )
     app.add_middleware(BodyLimit, max_file_bytes=lambda: app.state.services.limits.file_bytes)
