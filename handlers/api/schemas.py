@@ -353,6 +353,27 @@ class HealthResponse(Answer):
     timestamp: Timestamp
 
 
+class WebhookData(BaseModel):
+    """What a webhook tells of its batch."""
+
+    batch_id: BatchIdText
+    analysis_id: Annotated[str | None, Field(description="Of a one-pair analysis; null for a batch.")]
+    status: BatchStatus
+    items_total: int
+    items_completed: int
+    items_failed: int
+    items_cancelled: int
+    average_confidence: float
+
+
+class WebhookEvent(BaseModel):
+    """The body of a webhook, as Standard Webhooks recommends it."""
+
+    type: EventType
+    timestamp: Annotated[datetime, Field(description="When it happened, in UTC.")]
+    data: WebhookData
+
+
 class DeliveryAttempt(BaseModel):
     """One try at sending an event."""
 

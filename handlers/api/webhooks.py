@@ -8,10 +8,13 @@ from fastapi import APIRouter, Path, Query, status
 
 from handlers.api import schemas, views
 from handlers.api.dependencies import IdempotencyKey, Services
+from sync_core.domain.batch import EventType
 from sync_core.domain.errors import batch_not_found
 from sync_core.domain.ids import is_batch_id
 
 router = APIRouter(prefix="/api/v1/webhooks/deliveries", tags=["webhooks"])
+sent = APIRouter(tags=["webhooks"])
+"""What the service sends, for its description alone."""
 
 EventId = Annotated[str, Path(max_length=100, examples=["evt_20250828_140600_a1b2c3d4_completed"])]
 
@@ -43,3 +46,22 @@ async def replay(
     """Send an event again under its id, now and with the whole schedule, whatever became of it before."""
     delivery = await services.webhook_log.replay(event_id, idempotency_key=idempotency_key)
     return schemas.DeliveryResponse(delivery=views.delivery(delivery), timestamp=services.clock.now())
+
+
+def _describe(_body: schemas.WebhookEvent) -> None:
+    """Receive an event: answer 2xx; its signature is checked as Standard Webhooks 1.0 says."""
+
+
+_ANSWERS: dict[int | str, dict[str, object]] = {
+    "2XX": {"description": "The receiver has it."},
+    "410": {"description": "The receiver wants no more of this batch."},
+    "default": {"description": "The event is sent again later."},
+}
+for kind in EventType:
+    sent.post(
+        kind.value,
+        summary=kind.value,
+        operation_id=f"receive_{kind.name.lower()}",
+        status_code=status.HTTP_204_NO_CONTENT,
+        responses=_ANSWERS,
+    )(_describe)

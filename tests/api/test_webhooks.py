@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
+from handlers.api import schemas
 from sync_core.jobs import webhook_rules as rules
 from sync_core.jobs.ports.event_outbox import WebhookDelivery
 from sync_core.jobs.ports.webhook_sender import Answer
@@ -123,3 +124,11 @@ def test_a_one_pair_analysis_tells_its_analysis_id(idle: LiveService):
     analysis = idle.http.post("/api/v1/analysis/sync", json=pair).json()
     (delivery,) = listed(idle, analysis["batch_id"])
     assert delivery["payload"]["data"]["analysis_id"] == analysis["analysis_id"]
+
+
+def test_the_description_names_every_event_and_tells_what_is_in_it(idle: LiveService, batch_id: str):
+    told = idle.http.get("/openapi.json").json()["webhooks"]
+    assert set(told) == {"batch.started", "batch.completed", "batch.failed", "batch.cancelled"}
+    payload = stored(idle, batch_id).event.payload
+    described = schemas.WebhookEvent.model_validate(payload)
+    assert described.model_dump(mode="json") == payload
