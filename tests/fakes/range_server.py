@@ -57,7 +57,7 @@ class Fault(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request as it came; `number` counts from 0, `stop` is exclusive."""
+    """One request as it came; `number` counts from 0, `stop` is exclusive, the query is the header `:query`."""
 
     number: int
     path: str
@@ -138,8 +138,9 @@ class RangeServer:
     async def _serve_request(self, head: bytes, writer: asyncio.StreamWriter) -> bool:
         """Answer one request; tells whether the connection goes on."""
         line, *rest = head.decode("latin-1").split("\r\n")
-        path = line.split(" ")[1].partition("?")[0]
+        path, _, query = line.split(" ")[1].partition("?")
         headers = {name.strip().lower(): value.strip() for name, _, value in (one.partition(":") for one in rest)}
+        headers[":query"] = query
         if path == "/counts":
             await _send(writer, 200, json.dumps({"requests": len(self.requests), "bytes": self.body_bytes}).encode())
             return True
