@@ -138,6 +138,7 @@ class TakeDrop:
         batch_id = await self._bind(found, contents)
         if await self._is_under_way(batch_id):  # the same content under another version
             await self._tell_left_out(trigger, found, contents, batch_id)
+            log.info("what was dropped at %s was taken before", found.key, extra={"batch_id": batch_id})
             return Taken(Took.REPEATED, batch_id)
         await ask_for_results(self.files, batch_id, trigger.stem, self.submit.clock.now())
         await self.submit.store_as(batch_id, contents.requests, contents.settings.batch_options(found.key))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
+from sync_core.backends.aws import drop_store
 from sync_core.backends.aws.open import AwsBackend
 from sync_core.backends.aws.trouble import error_code
 from sync_core.domain.batch import BatchStatus
@@ -116,6 +118,26 @@ async def test_the_media_of_a_ready_job_are_pinned_as_they_were_when_it_was_read
     pinned = [parse_media_ref(text).version for text in item.request.files]
     assert pinned == [first["a.master.mov"], first["a.dub.de.wav"]]
     assert await exact.errors("drop/job/_READY.errors.json") is None, "the removed dub is none of it"
+
+
+def test_a_version_that_was_uploaded_in_parts_for_long_is_the_newest_though_it_began_first() -> None:
+    def version(name: str, began: int, *, latest: bool = False) -> dict[str, Any]:
+        at = datetime(2025, 8, 28, 14, 6, began, tzinfo=UTC)
+        return {"Key": "k", "VersionId": name, "LastModified": at, "IsLatest": latest, "Size": 1}
+
+    def deletion(name: str, at: int, *, latest: bool = False) -> dict[str, Any]:
+        return {**version(name, at, latest=latest), "Size": None}
+
+    def newest(*entries: dict[str, Any], at: int) -> list[str]:
+        found = drop_store._newest_of_each(entries, datetime(2025, 8, 28, 14, 6, at, tzinfo=UTC))
+        return [entry["VersionId"] for entry in found]
+
+    assert newest(version("in parts", 5, latest=True), version("whole", 10), at=20) == ["in parts"]
+    assert newest(version("late", 30, latest=True), version("early", 10), at=20) == ["early"]
+    assert newest(version("early", 10), deletion("gone", 15, latest=True), at=20) == []
+    assert newest(version("again", 18, latest=True), version("early", 10), deletion("gone", 15), at=20) == ["again"]
+    assert newest(version("early", 10), deletion("gone later", 25, latest=True), at=20) == ["early"]
+    assert newest(version("late", 30, latest=True), at=20) == []
 
 
 async def test_a_new_ready_makes_a_new_batch_of_the_same_media(exact: DropBox) -> None:

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sync_core.backends.embedded import drop_store
 from sync_core.domain.batch import BatchStatus, Priority
 from sync_core.jobs.csv_rows import UploadLimits
 from sync_core.jobs.drop import Taken, Took
@@ -279,6 +280,19 @@ async def test_a_job_is_done_again_when_its_media_have_changed_and_it_is_ready_a
     (shop.data_dir / READY).touch()
     assert (await box.take(READY)).outcome is Took.STARTED
     assert len(await box.batches()) == 2
+
+
+async def test_large_media_are_told_apart_by_their_times_of_change(
+    box: DropBox, shop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drop_store, "_SMALL_BYTES", 10)
+    await job(box, "a.master.mov", "a.dub.de.wav")
+    assert (await box.take(READY)).outcome is Took.STARTED
+    (shop.data_dir / READY).touch()
+    assert (await box.take(READY)).outcome is Took.REPEATED
+    await box.put("drop/job/a.dub.de.wav", repr("a.dub.de.wav"))
+    (shop.data_dir / READY).touch()
+    assert (await box.take(READY)).outcome is Took.STARTED
 
 
 async def test_a_batch_that_was_cancelled_before_its_start_stays_cancelled(box: DropBox, shop: Workshop) -> None:

@@ -211,17 +211,29 @@ def _version(entry: Entry) -> str | None:
 
 
 def _newest_of_each(entries: Iterable[Entry], came_at: datetime | None) -> list[Entry]:
-    """Give the version of each object that was the newest at that moment; S3 tells seconds, and lists newest first.
+    """Give the version of each object that was the newest at that moment; S3 tells seconds.
 
     A bucket without versions has only what is there now.
     """
     newest: dict[str, Entry] = {}
     for entry in entries:
+        kept = newest.get(entry["Key"])
         was_there = came_at is None or entry["LastModified"] <= came_at or entry["VersionId"] == _NO_VERSION
-        if was_there and (entry["Key"] not in newest or _age(entry) > _age(newest[entry["Key"]])):
+        if was_there and (kept is None or _is_newer(entry, kept)):
             newest[entry["Key"]] = entry
-    return [newest[key] for key in sorted(newest) if newest[key]["Size"] is not None]
+    return [newest[key] for key in sorted(newest) if not _is_deletion(newest[key])]
 
 
-def _age(entry: Entry) -> tuple[datetime, bool]:
-    return entry["LastModified"], entry["IsLatest"]
+def _is_newer(entry: Entry, kept: Entry) -> bool:
+    """Compare two entries of one object, the second of which was listed before.
+
+    S3 lists versions from the newest on, and by the moment of their end: uploads in parts carry that of their
+    beginning. Marks of deletions are listed by themselves, so only their times tell.
+    """
+    if not (_is_deletion(entry) or _is_deletion(kept)):
+        return False
+    return (entry["LastModified"], entry["IsLatest"]) > (kept["LastModified"], kept["IsLatest"])
+
+
+def _is_deletion(entry: Entry) -> bool:
+    return entry["Size"] is None

@@ -22,8 +22,7 @@ from sync_core.domain.errors import NotFound, StorageUnavailable
 from sync_core.jobs.ports.drop_store import DROP, RESULTS, DropObject, DropUnreadable
 
 _UNFINISHED = ".unfinished"
-_SAMPLES = 16
-_SAMPLE_BYTES = 16_384
+_SMALL_BYTES = 128 * 1024 * 1024
 
 
 class EmbeddedDropStore:
@@ -59,7 +58,11 @@ class EmbeddedDropStore:
             return await asyncio.to_thread(_read, path, found.version)
 
     async def beside(self, found: DropObject) -> Sequence[DropObject]:
-        """List the files as they are now. Their versions tell contents apart: by size and samples of the bytes."""
+        """List the files as they are now.
+
+        The versions of small files, up to 128 MiB together, are those of their contents; reading larger ones would
+        take too long, and they are told by their sizes and the times of their last changes.
+        """
         path = self._path_of(found.key)
         with self._as_ours(path):
             return await asyncio.to_thread(_list, path.parent, found.key.rpartition("/")[0])
@@ -155,20 +158,22 @@ def _read(path: Path, version: str) -> bytes | None:
 
 def _list(folder: Path, key: str) -> list[DropObject]:
     with os.scandir(folder) as entries:
-        files = sorted((entry.name, entry.path, entry.stat().st_size) for entry in entries if entry.is_file())
-    return [DropObject(f"{key}/{name}", _sample(Path(path), size), size, path) for name, path, size in files]
+        files = sorted((entry.name, entry.path, entry.stat()) for entry in entries if entry.is_file())
+    are_small = sum(status.st_size for _, _, status in files) <= _SMALL_BYTES
+    return [
+        DropObject(
+            f"{key}/{name}",
+            _content_hash(Path(path)) if are_small else f"{status.st_size}-{status.st_mtime_ns}",
+            status.st_size,
+            path,
+        )
+        for name, path, status in files
+    ]
 
 
-def _sample(path: Path, size: int) -> str:
-    """Hash samples that are spread evenly over a file: all of a small one, 256 KiB of a film."""
-    digest = hashlib.sha256(str(size).encode())
+def _content_hash(path: Path) -> str:
     with path.open("rb") as file:
-        for number in range(_SAMPLES):
-            at = max(size - _SAMPLE_BYTES, 0) * number // (_SAMPLES - 1)
-            digest.update(os.pread(file.fileno(), _SAMPLE_BYTES, at))
-            if size <= _SAMPLE_BYTES:
-                break
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "blake2b").hexdigest()
 
 
 def _walk(folder: Path, root: Path) -> list[str]:
