@@ -19,7 +19,7 @@ from sync_core.jobs.csv_rows import parse_ai_model, parse_methods
 if TYPE_CHECKING:
     from sync_core.domain.result import AnalysisResult, Progress
     from sync_core.jobs.ports.analyzer import AnalysisRequest
-    from sync_core.media.open_remote import Locate
+    from sync_core.media.locate import Locate
     from sync_core.pipeline.ai_settings import AiSettings
 
 
@@ -65,7 +65,7 @@ def _reading(request: AnalysisRequest) -> tuple[MediaPolicy, Locate]:
     """Say what may be read and how it is found; settings, half of the start-up time, tell of remote media only."""
     refs = [parse_media_ref(text) for text in (request.master_file, request.dub_file)]
     if all(ref.scheme is MediaScheme.FILE for ref in refs):
-        from sync_core.media.open_remote import nowhere
+        from sync_core.media.locate import nowhere
 
         return MediaPolicy(unrestricted=True, relative_to=str(Path.cwd())), nowhere
     from handlers.cli.media_addresses import locating

@@ -7,7 +7,7 @@ import asyncio
 from handlers.backends import open_media
 from sync_core.domain.media import MediaPolicy, MediaRef
 from sync_core.domain.remote_media import Refusal
-from sync_core.media.open_remote import Locate, nowhere
+from sync_core.media.locate import Locate, nowhere
 
 
 def locating(policy: MediaPolicy) -> Locate:

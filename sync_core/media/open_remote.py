@@ -9,31 +9,14 @@ from functools import cache
 
 import certifi
 
-from sync_core.domain.errors import MediaUnsupported
 from sync_core.domain.media import MediaPolicy, MediaRef, MediaScheme
-from sync_core.domain.remote_media import Refusal
 from sync_core.media.https import HttpsOrigin
+from sync_core.media.locate import Locate
 from sync_core.media.origin import Origin
 from sync_core.media.presigned import PresignedOrigin
 from sync_core.media.range_client import Limits, RangeClient
 from sync_core.media.read_ahead import ReadAhead
 from sync_core.media.remote_file import RemoteFile
-
-Locate = Callable[[MediaRef, Refusal | None], str]
-"""Gives an address at which an object in S3 can be read over HTTP; told how the last one was refused, a new one."""
-
-
-def nowhere(ref: MediaRef, refusal: Refusal | None) -> str:  # noqa: ARG001 - a Locate
-    """Stand for a Locate where objects in S3 cannot be read.
-
-    Raises
-    ------
-    MediaUnsupported
-    """
-    raise MediaUnsupported(
-        f"{ref.location}: objects in S3 are not read here; install `sync-analyzer[aws]`, and name the bucket in "
-        "SYNC_ALLOWED_BUCKETS"
-    )
 
 
 def open_remote(ref: MediaRef, policy: MediaPolicy, locate: Locate, *, is_over: Callable[[], bool]) -> RemoteFile:

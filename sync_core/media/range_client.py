@@ -18,6 +18,7 @@ from urllib3.exceptions import HTTPError
 
 from sync_core.domain.errors import MediaChanged, MediaCorrupt, MediaTooLarge, MediaUnsupported
 from sync_core.domain.remote_media import Refusal
+from sync_core.media.interrupted import Interrupted
 from sync_core.media.origin import Origin
 from sync_core.media.ranges import ByteRange
 
@@ -51,10 +52,6 @@ class Limits:
 
     bytes: int | None = None
     seconds: float | None = None
-
-
-class Interrupted(Exception):
-    """Nobody waits for the file any more."""
 
 
 class RangeClient:

@@ -7,8 +7,8 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from sync_core.media.interrupted import Interrupted
 from sync_core.media.origin import CONNECTIONS
-from sync_core.media.range_client import Interrupted
 from sync_core.media.ranges import ByteRange, total_bytes
 
 BUDGET_BYTES: Final = 24 * 1024 * 1024

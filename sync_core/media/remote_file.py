@@ -12,11 +12,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sync_core.domain.remote_media import Fetched
-from sync_core.media.range_client import RangeClient
 from sync_core.media.ranges import ByteRange, RangeMap, split
-from sync_core.media.read_ahead import ReadAhead
+
+if TYPE_CHECKING:
+    from sync_core.media.range_client import RangeClient
+    from sync_core.media.read_ahead import ReadAhead
 
 FIRST_BYTES = 64 * 1024
 _PLANNED_BLOCK_BYTES = 1024 * 1024

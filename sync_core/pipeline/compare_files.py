@@ -17,7 +17,7 @@ from sync_core.domain.media import MediaPolicy
 from sync_core.domain.methods import DEFAULT_AI_MODEL, DEFAULT_METHODS, Method, label
 from sync_core.domain.result import AnalysisResult, AnalysisStage, ChannelOffset, MethodResult, Progress
 from sync_core.jobs.ports.analyzer import AnalysisRequest, OnProgress
-from sync_core.media.open_remote import Locate, nowhere
+from sync_core.media.locate import Locate, nowhere
 from sync_core.pipeline.ai_settings import ON_THE_CPU, AiSettings, why_unavailable
 from sync_core.pipeline.assemble import assemble
 from sync_core.pipeline.load_pair import Loaded, find_source, load_pair

@@ -14,7 +14,7 @@ from sync_core.domain.errors import SyncError, TransientError
 from sync_core.domain.media import MediaRef
 from sync_core.domain.remote_media import Refusal
 from sync_core.jobs.ports.media_objects import MediaObjects
-from sync_core.media.open_remote import nowhere
+from sync_core.media.locate import nowhere
 
 log = logging.getLogger(__name__)
 

@@ -17,8 +17,8 @@ from sync_core.domain.media import MediaPolicy, MediaRef, MediaScheme, parse_med
 from sync_core.domain.result import MediaInfo
 from sync_core.media.decode import AudioReader
 from sync_core.media.files import resolve
-from sync_core.media.open_remote import Locate, nowhere, open_remote
-from sync_core.media.range_client import Interrupted
+from sync_core.media.interrupted import Interrupted
+from sync_core.media.locate import Locate, nowhere
 from sync_core.media.remote_file import RemoteFile
 
 _TICK_SECONDS = 0.25
@@ -71,6 +71,8 @@ class RemoteSource:
         return self.ref
 
     def opened(self, is_over: Callable[[], bool]) -> AbstractContextManager[RemoteFile]:
+        from sync_core.media.open_remote import open_remote  # an HTTP client, which local files need not wait for
+
         return closing(open_remote(self.ref, self.policy, self.locate, is_over=is_over))
 
 

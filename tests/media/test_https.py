@@ -17,7 +17,8 @@ from sync_core.domain.errors import (
 )
 from sync_core.domain.media import InvalidMediaReference, MediaPolicy, parse_media_ref
 from sync_core.media.https import HttpsOrigin
-from sync_core.media.open_remote import nowhere, open_remote
+from sync_core.media.locate import nowhere
+from sync_core.media.open_remote import open_remote
 from sync_core.media.range_client import Patience, RangeClient
 from tests.fakes.authority import Authority
 from tests.fakes.names import Names

@@ -24,7 +24,8 @@ from sync_core.domain.errors import (
 )
 from sync_core.domain.remote_media import Refusal
 from sync_core.media import presigned
-from sync_core.media.range_client import Interrupted, Limits, Patience, RangeClient
+from sync_core.media.interrupted import Interrupted
+from sync_core.media.range_client import Limits, Patience, RangeClient
 from sync_core.media.ranges import ByteRange
 from tests.fakes.range_server import Fault, RangeServer, Request, at_random, only
 from tests.fakes.remote import QUICK, remote_client

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sync_core.domain.errors import MediaChanged
-from sync_core.media.range_client import Interrupted
+from sync_core.media.interrupted import Interrupted
 from sync_core.media.ranges import ByteRange
 from sync_core.media.read_ahead import ReadAhead
 from tests.fakes.processes import wait_until
