@@ -44,9 +44,10 @@ class PresignedOrigin:
         self._renewing = threading.Lock()
         self._renewed = 0
         self._place: _Place | None = None
+        self._used = threading.local()  # the place of each thread's last request
 
     def get(self, headers: Mapping[str, str]) -> BaseHTTPResponse:
-        place = self._current()
+        place = self._used.place = self._current()
         return place.pool.urlopen(
             "GET",
             place.target,
@@ -71,6 +72,8 @@ class PresignedOrigin:
     def refused(self, refusal: Refusal) -> None:
         """Have the address renewed, once for all threads that it was refused to."""
         with self._renewing:
+            if self._used.place is not self._place:
+                return
             if self._renewed >= _RENEWALS:
                 raise StorageUnavailable(
                     f"The storage refused {_RENEWALS} addresses one after the other ({refusal.status}: {refusal.body})."

@@ -6,6 +6,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -101,13 +102,8 @@ def test_a_500_in_the_middle_of_a_multipart_read(client: RangeClient, server: Ra
     """Several parts at once, each of which meets errors."""
     server.fault = at_random(0.3, Fault.ERROR_500, Fault.CUT, seed=3)
     parts = [ByteRange(at, at + 100_000) for at in range(0, SIZE, 100_000)]
-    got: dict[ByteRange, bytearray] = {}
-    threads = [threading.Thread(target=lambda one=one: got.update({one: client.fetch(one)})) for one in parts]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert b"".join(got[one] for one in parts) == content
+    with ThreadPoolExecutor(len(parts)) as pool:
+        assert b"".join(pool.map(client.fetch, parts)) == content
     assert len(server.requests) > len(parts) + 5
 
 
@@ -222,6 +218,24 @@ def test_an_expired_address_is_renewed_once_for_all(server: RangeServer, path: P
     server.refusal = lambda one: (403, b"<Code>AccessDenied</Code>Request has expired") if "1" in one.path else None
     assert client.fetch(MIDDLE) == content[MIDDLE.start : MIDDLE.stop]
     assert asked == [None, Refusal(403, "<Code>AccessDenied</Code>Request has expired")]
+
+
+def test_many_threads_that_are_refused_at_once_renew_once(server: RangeServer, path: Path, content: bytes) -> None:
+    asked: list[Refusal | None] = []
+
+    def locate(refusal: Refusal | None) -> str:
+        asked.append(refusal)
+        return f"{server.url('/media')}?address={len(asked)}"
+
+    server.serve(path)
+    client = remote_client(locate)
+    client.begin(1000)
+    server.latency_seconds = 0.2
+    server.refusal = lambda one: (403, b"Request has expired") if one.headers[":query"] == "address=1" else None
+    parts = [ByteRange(at, at + 1000) for at in range(0, 20_000, 1000)]
+    with ThreadPoolExecutor(len(parts)) as pool:
+        assert b"".join(pool.map(client.fetch, parts)) == content[:20_000]
+    assert len(asked) == 2
 
 
 def test_what_the_refusal_means_is_what_the_item_gets(server: RangeServer, path: Path) -> None:
