@@ -38,7 +38,9 @@ class WebhookAddresses:
         """
         if not url:
             return None
-        await self.resolve(*_host_and_port(url), within_seconds=_RESOLVE_SECONDS)
+        host, port = _host_and_port(url)
+        if not self.allow_private:
+            await self.resolve(host, port, within_seconds=_RESOLVE_SECONDS)
         return url
 
     async def resolve(self, host: str, port: int, *, within_seconds: float) -> tuple[str, ...]:

@@ -92,6 +92,11 @@ async def test_name_that_does_not_resolve_now_is_accepted(names):
     assert await PUBLIC.check("https://later.example.com/")
 
 
+async def test_where_every_address_is_allowed_none_is_looked_up(names):
+    assert await PRIVATE_TOO.check("https://inside.example/")
+    assert names.asked == []
+
+
 async def test_slow_resolver_is_not_waited_for(monkeypatch):
     monkeypatch.setattr("sync_core.jobs.webhook_address._RESOLVE_SECONDS", 0.01)
 
