@@ -215,7 +215,8 @@ class TakeDrop:
         if len(paired.pairs) > self.submit.limits.rows:
             raise TooLarge(f"The job has {len(paired.pairs):,} pairs; the limit is {self.submit.limits.rows:,}.")
         requests = tuple(self._request(pair, files) for pair in paired.pairs)
-        versions = json.dumps([[entry.key, entry.version] for entry in files.values() if entry.key != found.key])
+        used = [files[name] for pair in paired.pairs for name in (pair.master, pair.dub)]
+        versions = json.dumps([[entry.key, entry.version] for entry in used])
         return _Contents(requests, settings, _hash(versions.encode(), settings_bytes), left_out)
 
     def _request(self, pair: Pair, files: dict[str, DropObject]) -> ItemRequest:

@@ -256,6 +256,11 @@ async def test_masters_without_dubs_and_dubs_without_a_master_are_said(box: Drop
     assert (errors["batch_id"], errors["error_code"]) == (taken.batch_id, "UNPAIRED_FILES")
     assert [each["file"] for each in errors["details"]] == ["b.master.mov", "c.dub.de.wav", "d.wav"]
     assert len(await box.items(str(taken.batch_id))) == 1
+    await box.put(READY)
+    assert (await box.take(READY)).outcome is Took.REPEATED, "own output must not make it another job"
+    await box.put("drop/job/b.dub.de.wav", "the one that was missing")
+    await box.put(READY)
+    assert (await box.take(READY)).outcome is Took.STARTED
 
 
 async def test_a_job_without_a_pair_stores_nothing(box: DropBox) -> None:
