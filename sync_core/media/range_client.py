@@ -23,7 +23,7 @@ from sync_core.media.origin import Origin
 from sync_core.media.ranges import ByteRange
 
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
-_PIECE_BYTES = 256 * 1024
+_PIECE_BYTES = 64 * 1024
 _TOLD_BYTES = 2000
 """So much of a refusal's body is looked at."""
 _THROTTLED = frozenset({429, 503})
@@ -124,25 +124,25 @@ class RangeClient:
         Interrupted
             If nobody waits any more.
         """
-        got = bytearray()
+        got = _Received(wanted.size)
         pauses, began_at = self._patience.pauses(), time.monotonic()
         while True:
             failure = self._try(wanted, got)
             if failure is None:
-                return got
+                return got.content()
             pause = next(pauses, None)
             if pause is None or time.monotonic() - began_at > self._patience.give_up_seconds:
                 raise self._origin.trouble(
-                    f"{self._name} could not be read at byte {wanted.start + len(got)}: {failure.why}",
+                    f"{self._name} could not be read at byte {wanted.start + got.count}: {failure.why}",
                     throttled=failure.throttled,
                 )
             self._sleep(pause)
 
-    def _try(self, wanted: ByteRange, got: bytearray) -> _Failure | None:
+    def _try(self, wanted: ByteRange, got: _Received) -> _Failure | None:
         """Read on behind what there is already; tells what went wrong if it may go right the next time."""
         self._check_time()
         try:
-            while (at := wanted.start + len(got)) < self._end(wanted):
+            while (at := wanted.start + got.count) < self._end(wanted):
                 self._read_on(ByteRange(at, wanted.stop), got)
         except _Failure as failure:
             return failure
@@ -153,7 +153,7 @@ class RangeClient:
     def _end(self, wanted: ByteRange) -> int:
         return wanted.stop if self.size_bytes is None else min(wanted.stop, self.size_bytes)
 
-    def _read_on(self, wanted: ByteRange, got: bytearray) -> None:
+    def _read_on(self, wanted: ByteRange, got: _Received) -> None:
         headers = {"Range": f"bytes={wanted.start}-{wanted.stop - 1}", "Accept-Encoding": "identity"}
         if self.etag is not None and not self.etag.startswith("W/"):
             headers["If-Match"] = self.etag
@@ -214,14 +214,14 @@ class RangeClient:
         self._origin.refused(Refusal(status, body, response.headers.get("x-amz-bucket-region")))
         raise _Failure(f"the server answered {status}")
 
-    def _receive(self, response: BaseHTTPResponse, count: int, got: bytearray) -> None:
+    def _receive(self, response: BaseHTTPResponse, count: int, got: _Received) -> None:
         """Append the body as it arrives, so that what has arrived survives a cut."""
         began_at = time.monotonic()
         while count > 0:
             piece = response.read1(min(count, _PIECE_BYTES), decode_content=False)
             if not piece:
                 raise _Failure("the connection was cut")
-            got += piece
+            got.append(piece)
             count -= len(piece)
             self._count(received=len(piece))
             self._check_time()
@@ -248,6 +248,22 @@ class RangeClient:
                 f"{self._name} could not be read within {limit:g} s; raise SYNC_HTTPS_TIMEOUT_SECONDS, "
                 "or read it from elsewhere"
             )
+
+
+class _Received:
+    """What has arrived of a range; its room is taken at once, because growing buffers leave memory in pieces."""
+
+    def __init__(self, size: int) -> None:
+        self._buffer = bytearray(size)
+        self.count = 0
+
+    def append(self, piece: bytes) -> None:
+        self._buffer[self.count : self.count + len(piece)] = piece
+        self.count += len(piece)
+
+    def content(self) -> bytearray:
+        del self._buffer[self.count :]
+        return self._buffer
 
 
 class _Failure(Exception):

@@ -11,7 +11,7 @@ from sync_core.media.interrupted import Interrupted
 from sync_core.media.origin import CONNECTIONS
 from sync_core.media.ranges import ByteRange, total_bytes
 
-BUDGET_BYTES: Final = 24 * 1024 * 1024
+BUDGET_BYTES: Final = 16 * 1024 * 1024
 _TICK_SECONDS = 0.5
 """How often a waiting reader looks whether anybody still waits for it."""
 

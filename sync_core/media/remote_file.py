@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 FIRST_BYTES = 64 * 1024
 _PLANNED_BLOCK_BYTES = 1024 * 1024
 _LARGEST_BLOCK_OF_A_HEADER_BYTES = 256 * 1024
-_LARGEST_BLOCK_BYTES = 4 * 1024 * 1024
+_LARGEST_BLOCK_BYTES = 2 * 1024 * 1024
 _LONG_RUN_BYTES = 2 * 1024 * 1024
 """What was read so far without a jump will go on: more is fetched ahead."""
 _ZEROS = bytes(256 * 1024)
