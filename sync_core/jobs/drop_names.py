@@ -42,19 +42,15 @@ class Trigger:
     def _without_suffix(self) -> str:
         return self.key if self.is_ready else _CSV.sub("", self.key)
 
-    def result_key(self, batch_id: str, suffix: str) -> str:
-        """Say where results go: a name of their own for each batch, outside of what is watched.
-
-        Examples
-        --------
-        >>> trigger_of("drop/films/pairs.csv").result_key("batch_1", "json")
-        'results/films/pairs/batch_1.json'
-        """
-        return result_key(self.stem, batch_id, suffix)
-
 
 def result_key(stem: str, batch_id: str, suffix: str) -> str:
-    """Say where the results of a batch go that came from the trigger with this stem."""
+    """Say where results go: a name of their own for each batch, outside of what is watched.
+
+    Examples
+    --------
+    >>> result_key("films/pairs", "batch_1", "json")
+    'results/films/pairs/batch_1.json'
+    """
     return "/".join(filter(None, (RESULTS.rstrip("/"), stem, f"{batch_id}.{suffix}")))
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync_core.jobs.drop_names import Pair, pair_up, trigger_of
+from sync_core.jobs.drop_names import Pair, pair_up, result_key, trigger_of
 
 WORD = st.text("abcäß%+ 0189_-", min_size=1, max_size=8).map(str.strip).filter(bool)
 STEMS = st.lists(WORD, min_size=1, max_size=3).map(".".join)
@@ -49,7 +49,7 @@ def test_own_output_must_not_trigger(stem: str, suffix: str, number: object) -> 
     ready = trigger_of(f"drop/{stem}/_READY")
     for started in (trigger, ready):
         assert started is not None
-        written = [started.errors_key, *(started.result_key(f"batch_{number}", kind) for kind in ("csv", "json"))]
+        written = [started.errors_key, *(result_key(started.stem, f"batch_{number}", kind) for kind in ("csv", "json"))]
         assert [key for key in written if trigger_of(key)] == []
 
 
@@ -57,8 +57,8 @@ def test_results_are_never_under_what_is_watched() -> None:
     ready, at_top = trigger_of("drop/job/_READY"), trigger_of("drop/_READY")
     assert ready is not None
     assert at_top is not None
-    assert ready.result_key("batch_1", "json") == "results/job/batch_1.json"
-    assert at_top.result_key("batch_1", "csv") == "results/batch_1.csv"
+    assert result_key(ready.stem, "batch_1", "json") == "results/job/batch_1.json"
+    assert result_key(at_top.stem, "batch_1", "csv") == "results/batch_1.csv"
 
 
 @given(
