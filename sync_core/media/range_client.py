@@ -23,7 +23,7 @@ from sync_core.media.origin import Origin
 from sync_core.media.ranges import ByteRange
 
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
-_PIECE_BYTES = 64 * 1024
+_PIECE_BYTES = 256 * 1024
 _TOLD_BYTES = 2000
 """So much of a refusal's body is looked at."""
 _THROTTLED = frozenset({429, 503})
