@@ -17,7 +17,7 @@ from handlers.settings import ServeSettings
 from sync_core.backends.embedded.drop_store import EmbeddedDropStore
 from sync_core.backends.embedded.dropped_files import DroppedFiles
 from sync_core.domain.errors import ConfigurationError, SyncError
-from sync_core.jobs.drop import TakeDrop
+from sync_core.jobs.drop import StillWritten, TakeDrop
 from sync_core.jobs.drop_results import WriteDropResults
 from sync_core.jobs.ports.clock import SystemClock
 
@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 0.1
 """How often files that may still grow are looked at."""
+_LOOK_AT_MEDIA_SECONDS = 1.0
+"""How often it is seen whether media are still being written that a CSV file names."""
 _SCAN_SECONDS = 30.0
 """How often the whole folder is looked through: other machines' writes to a network folder are told by nobody."""
 _RESULTS_SECONDS = 2.0
@@ -114,6 +116,9 @@ class _Watcher:
     async def _take(self, key: str, version: str) -> None:
         try:
             taken = await self._taking.take(key, version)
+        except StillWritten as error:
+            log.debug("%s", error.message)
+            await self._look(self._files.again, key, _LOOK_AT_MEDIA_SECONDS)
         except SyncError as error:
             log.warning("%s is tried again later: %s", key, error.message)
             await self._look(self._files.again, key)

@@ -15,7 +15,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from sync_core.domain.batch import BatchStatus
-from sync_core.domain.errors import InputError, InvalidBatch, NotFound, PathNotAllowed, SyncError, WrongState
+from sync_core.domain.errors import (
+    InputError,
+    InvalidBatch,
+    NotFound,
+    PathNotAllowed,
+    SyncError,
+    TransientError,
+    WrongState,
+)
 from sync_core.domain.ids import new_batch_id
 from sync_core.jobs.drop_contents import DropContents, DropReader, Unpaired
 from sync_core.jobs.drop_names import Trigger, trigger_of
@@ -43,6 +51,12 @@ class Took(StrEnum):
     """That version is not there any more; the arrival of the one that replaced it is told by itself."""
     IGNORED = "ignored"
     """An object that starts nothing."""
+
+
+class StillWritten(TransientError):
+    """Media that somebody is writing at this moment."""
+
+    code = "STILL_WRITTEN"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +109,17 @@ class TakeDrop:
             if await self._is_current(found):  # else the errors are nobody's concern any more
                 await self.files.write(trigger.errors_key, _document(found.key, found.version, error))
             return Taken(Took.REFUSED)
-        return Taken(Took.GONE) if contents is None else await self._make(trigger, found, contents)
+        if contents is None:
+            return Taken(Took.GONE)
+        await self._check_media(found, contents)
+        return await self._make(trigger, found, contents)
+
+    async def _check_media(self, found: DropObject, contents: DropContents) -> None:
+        """See to it that all media are whole before anything is stored."""
+        named = {file for request in contents.requests for file in (request.master_file, request.dub_file)}
+        unfinished = await self.files.unfinished(named)
+        if unfinished:
+            raise StillWritten(f"{found.key} waits for {len(unfinished)} media files, such as {unfinished[0]}.")
 
     async def _is_under_way(self, batch_id: str) -> bool:
         """Tell whether a batch has been started or cancelled; who bound its id may have died before he stored it."""

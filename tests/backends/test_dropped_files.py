@@ -146,6 +146,15 @@ def test_what_failed_is_given_out_again_after_growing_pauses(bench: Bench) -> No
     assert pauses == [1, 2, 4, 8, 16, 32, 60, 60]
 
 
+def test_what_only_waits_for_others_is_given_out_again_soon(bench: Bench) -> None:
+    bench.write("a.csv", age=5)
+    for _ in range(5):
+        assert bench.settled() == ["drop/a.csv"]
+        bench.files.again("drop/a.csv", 1.0)
+        assert bench.settled(after=0.9) == []
+        bench.time += 0.1
+
+
 def test_what_has_gone_is_forgotten(bench: Bench) -> None:
     path = bench.write("a.csv", age=5)
     path.unlink()

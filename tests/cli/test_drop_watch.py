@@ -134,9 +134,13 @@ def test_a_file_that_is_still_being_written_is_never_read(serve: Serve) -> None:
                     file.write(row)
                 time.sleep(0.1)
             assert dropping.batches() == [], "neither one that is kept open nor one that grows"
+            dropping.put("media.csv", "master_file,dub_file\nopen.csv,late.wav\n")
+            (batch,) = dropping.wait_for_batches(1)
+            dropping.is_quiet()
+            assert [each["description"] for each in dropping.batches()] == [batch["description"]] == ["drop/grown.csv"]
             kept_open.write("".join(rows[1:]))
-        batches = dropping.wait_for_batches(2)
-        assert [batch["items_total"] for batch in batches] == [40, 40]
+        batches = dropping.wait_for_batches(3)
+        assert sorted(batch["items_total"] for batch in batches) == [1, 40, 40]
         assert not list(dropping.drop.glob("*.errors.json"))
 
 

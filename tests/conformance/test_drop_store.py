@@ -123,6 +123,13 @@ async def test_a_reference_leads_a_worker_to_the_object(files: DropStore, drop: 
     assert ref.is_pinned is files.knows_versions
 
 
+async def test_what_is_there_wholly_is_finished(files: DropStore, drop: Drop) -> None:
+    await drop("drop/job/a.wav", b"a")
+    found = await files.find("drop/job/a.wav")
+    assert found is not None
+    assert list(await files.unfinished([found.reference, f"{files.folder_reference(found.key)}/missing.wav"])) == []
+
+
 async def test_relative_paths_are_taken_against_the_folder(files: DropStore, drop: Drop, data_dir: Path) -> None:
     folder = files.folder_reference("drop/films/pairs.csv")
     bucket = files.source.removeprefix("s3://")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 import tempfile
 from collections.abc import Awaitable, Callable
 from itertools import count
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from sync_core.backends.embedded import drop_store
 from sync_core.domain.batch import BatchStatus, Priority
 from sync_core.jobs.csv_rows import UploadLimits
-from sync_core.jobs.drop import Taken, Took
+from sync_core.jobs.drop import StillWritten, Taken, Took
 from sync_core.jobs.ports.drop_store import DropUnreadable
 from tests.fakes.dropping import PAIRS, DropBox, finish, open_box
 from tests.fakes.tap import Call, Trouble
@@ -227,6 +228,19 @@ async def test_access_denied_is_said_beside_it_and_tried_again(box: DropBox) -> 
     assert (errors["error"], errors["error_code"]) == ("S3 denies access.", "DROP_UNREADABLE")
     assert (await spoilt.take(CSV)).outcome is Took.STARTED
     assert await box.errors(ERRORS) is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells who writes")
+async def test_a_csv_waits_while_media_that_it_names_are_being_written(box: DropBox, shop: Workshop) -> None:
+    media = shop.data_dir / "drop" / "films" / "d.wav"
+    await box.put("drop/films/d.wav", "half")
+    await box.put(CSV, "master_file,dub_file\nm.wav,d.wav#a:0\n/mnt/data/m.wav,d.wav\n")
+    writer = media.open("ab")
+    with writer, pytest.raises(StillWritten, match=r"d\.wav"):
+        await box.take(CSV)
+    assert await box.batches() == []
+    assert await box.files.keys("results/") == []
+    assert (await box.take(CSV)).outcome is Took.STARTED
 
 
 async def test_a_ready_job_pairs_several_masters_with_their_dubs(box: DropBox, shop: Workshop) -> None:

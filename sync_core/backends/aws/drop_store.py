@@ -79,6 +79,9 @@ class AwsDropStore:
         newest = _newest_of_each(entries, came_at)
         return [self._object(entry["Key"], str(_version(entry)), entry["Size"]) for entry in newest]
 
+    async def unfinished(self, references: Iterable[str]) -> Sequence[str]:  # noqa: ARG002 - what S3 shows is whole
+        return ()
+
     async def keys(self, prefix: str) -> Sequence[str]:
         s3 = await self._clients.s3()
         keys: list[str] = []

@@ -12,13 +12,15 @@ import hashlib
 import os
 import secrets
 import stat
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
+from sync_core.backends.embedded.open_files import is_being_written
 from sync_core.backends.embedded.report_store import flush_folder
 from sync_core.domain.errors import NotFound, StorageUnavailable
+from sync_core.domain.media import MediaScheme, parse_media_ref
 from sync_core.jobs.ports.drop_store import DROP, RESULTS, DropObject, DropUnreadable
 
 _UNFINISHED = ".unfinished"
@@ -66,6 +68,9 @@ class EmbeddedDropStore:
         path = self._path_of(found.key)
         with self._as_ours(path):
             return await asyncio.to_thread(_list, path.parent, found.key.rpartition("/")[0])
+
+    async def unfinished(self, references: Iterable[str]) -> Sequence[str]:
+        return await asyncio.to_thread(_unfinished, references)
 
     async def keys(self, prefix: str) -> Sequence[str]:
         area = _area_of(prefix)
@@ -169,6 +174,12 @@ def _list(folder: Path, key: str) -> list[DropObject]:
         )
         for name, path, status in files
     ]
+
+
+def _unfinished(references: Iterable[str]) -> list[str]:
+    media = {text: parse_media_ref(text) for text in references}
+    local = {text: Path(ref.location) for text, ref in media.items() if ref.scheme is MediaScheme.FILE}
+    return [text for text, path in local.items() if is_being_written(path)]
 
 
 def _content_hash(path: Path) -> str:

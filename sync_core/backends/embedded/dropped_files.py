@@ -108,10 +108,10 @@ class DroppedFiles:
         self._taken[key] = version
         self.note(self._path_of(key))
 
-    def again(self, key: str) -> None:
+    def again(self, key: str, longest_pause_seconds: float = _LONGEST_PAUSE_SECONDS) -> None:
         """Note that taking a trigger failed for now; the pauses between tries grow."""
         waiting = self._waiting[key]
-        pause = min(_FIRST_PAUSE_SECONDS * 2**waiting.failures, _LONGEST_PAUSE_SECONDS)
+        pause = min(_FIRST_PAUSE_SECONDS * 2**waiting.failures, longest_pause_seconds)
         waiting.not_before, waiting.failures = self.monotonic() + pause, waiting.failures + 1
 
     def _forget(self, key: str) -> None:

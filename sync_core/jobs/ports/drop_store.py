@@ -5,7 +5,7 @@ Keys are relative paths such as `drop/films/pairs.csv`, the same on all of them;
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -74,6 +74,10 @@ class DropStore(Protocol):
 
         A store that keeps versions lists what was there when that version of the object came.
         """
+        ...
+
+    async def unfinished(self, references: Iterable[str]) -> Sequence[str]:
+        """Give those media that somebody is still writing; none where an object is there wholly or not at all."""
         ...
 
     async def keys(self, prefix: str) -> Sequence[str]:
