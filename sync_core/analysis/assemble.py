@@ -74,14 +74,21 @@ def evidence_of(sides: Sides, pieces: Sequence[Piece], checked: Sequence[Checked
     lines = [fit.line for fit in fits]
     near = [one for one in checked if any(_near(one, line, sides) for line in lines)]
     far = [one for one in checked if not any(_near(one, line, sides) for line in lines)]
-    return Evidence(strength, covered / max(sum(lengths), 1), _rivalry(near, far, max(fit.score for fit in fits)))
+    rivalry = _rivalry(near, far, fits)
+    return Evidence(strength, covered / max(sum(lengths), 1), rivalry, sides.offset(lines[0]))
 
 
-def _rivalry(near: Sequence[Checked], far: Sequence[Checked], score: float) -> float:
-    """Weigh the best other candidate against the answer, which the fit's score stands for if it was no candidate."""
-    best = max((one.weight for one in near), default=0.0)
-    own = best if any(one.distinction is not None for one in near) else max(best, score)
-    return max((one.weight for one in far), default=0.0) / max(own, 1.0)
+def _rivalry(near: Sequence[Checked], far: Sequence[Checked], fits: Sequence[Fit]) -> float:
+    """Weigh the best other candidate against the answer.
+
+    Candidates are lags at speed 1: an answer at another speed stands by its own score, beside their coherence.
+    """
+    settled = any(one.distinction is not None for one in near)
+    if settled and all(abs(fit.line.slope - 1.0) < rates.STRETCH_REACH for fit in fits):
+        own = max(one.weight for one in near)
+        return max((one.weight for one in far), default=0.0) / max(own, _FAINTEST)
+    own = max([*(fit.score for fit in fits), *(one.coherence for one in near)])
+    return max((one.coherence for one in far), default=0.0) / own
 
 
 def matched(
@@ -94,9 +101,14 @@ def matched(
     """Build the estimate for a dub of which at least one piece lies on a line; it may still be a refusal."""
     found_evidence = evidence_of(sides, pieces, checked)
     trust = confidence.probability(found_evidence)
-    if trust < LEAST_CONFIDENCE or _too_little(pieces):
+    if _too_little(pieces):
+        return replace(refused(checked, methods, missing), confidence=min(trust, LEAST_CONFIDENCE))
+    if trust < LEAST_CONFIDENCE:
         return replace(
-            refused(checked, methods, missing), confidence=min(trust, LEAST_CONFIDENCE), evidence=found_evidence
+            refused(checked, methods, missing),
+            confidence=trust,
+            candidates=_candidates(checked, sides, max(one.weight for one in checked)),
+            evidence=found_evidence,
         )
     pieces = _with_overhang(told([_settled(piece) for piece in pieces], sides), sides)
     found = [piece.fit for piece in pieces if piece.fit]
@@ -115,9 +127,16 @@ def matched(
         segments=tuple(_segment(piece, sides, trust) for piece in pieces),
         candidates=_candidates(rivals, sides, max(one.weight for one in checked)),
         methods=(*_method_results(lines, trust, sides, checked), *missing),
-        notes=("One side is inverted in polarity.",) if first.sign < 0 else (),
+        notes=_notes(found),
         evidence=found_evidence,
     )
+
+
+def _notes(fits: Sequence[Fit]) -> tuple[str, ...]:
+    inverted = ("One side is inverted in polarity.",) if fits[0].sign < 0 else ()
+    most = max(fit.wow_seconds for fit in fits)
+    wow = (f"Wow: the dub wanders about its offset by up to {most * 1e3:.1f} ms; that is no edit.",) if most else ()
+    return (*inverted, *wow)
 
 
 def _too_little(pieces: Sequence[Piece]) -> bool:
@@ -218,7 +237,8 @@ def precision(fit: Fit, dub: Track) -> float:
     """Half-width of the interval that the offset (at dub time 0) is in, seconds."""
     known = rates.snapped(fit.line.slope, 0.0) in (1.0, *(rate.ratio for rate in rates.NAMED))
     away = 0.0 if known else (fit.middle_seconds + dub.start_seconds) * fit.slope_error
-    return max(round(_ERRORS * float((fit.offset_error**2 + away**2) ** 0.5), 7), _LEAST_PRECISION_SECONDS)
+    error = _ERRORS * float((fit.offset_error**2 + away**2) ** 0.5)
+    return max(round(error + fit.wow_seconds, 7), _LEAST_PRECISION_SECONDS)
 
 
 def _method_results(

@@ -1,8 +1,8 @@
 """How probable it is that an offset is right, from what was measured.
 
-A logistic model with three inputs, none of which depends on how long the files are. Its coefficients were set by hand
-on generated pairs: nearly all of these are told apart without doubt, so that a fit alone leaves the middle open.
-`python -m tests.accuracy.refit` fits them on more pairs, and prints them in the form in which they stand here.
+A logistic model with three inputs, none of which depends on how long the files are. `python -m tests.accuracy.refit`
+fitted its coefficients on the answers to generated pairs that lie beside it in observations.csv, and prints them in the
+form in which they stand here.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ from typing import Final
 CONFIRMED_SCORE: Final = 9.0
 """Unrelated pairs stay below 7 standard deviations over all the candidates that are looked at."""
 
-BIAS: Final = -5.2
-OF_LOG_STRENGTH: Final = 2.2
-OF_SUPPORT: Final = 3.0
-OF_RIVALRY: Final = -7.0
+BIAS: Final = -4.07
+OF_LOG_STRENGTH: Final = 2.26
+OF_SUPPORT: Final = 1.84
+OF_RIVALRY: Final = -29.23
 
 _LOWEST, _HIGHEST = 0.001, 0.999
 _WINDOWS_OF_LOOK: Final = 8.0
 _EVEN_COHERENCE: Final = 20.0
+_HARMLESS_RIVALRY: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +36,24 @@ class Evidence:
     support
         Share of the dub's windows, of those that have sound and a counterpart, that stand on the line by themselves.
     rivalry
-        Coherence at the best other place, as a share of that at the answer; near 1 where several fit equally.
+        Height of the best other place, as a share of the answer's; near 1 where several fit equally.
+    offset_seconds
+        The answer itself, whether it was given or refused.
     """
 
     strength: float
     support: float
     rivalry: float
+    offset_seconds: float = math.nan
+
+
+def inputs(evidence: Evidence) -> tuple[float, float, float, float]:
+    """Return what the coefficients are multiplied by, in their order.
+
+    A rival counts from half the answer's height on; below, it is what any two places of a programme have in common.
+    """
+    rivalry = min(max(evidence.rivalry - _HARMLESS_RIVALRY, 0.0), 1.0 - _HARMLESS_RIVALRY)
+    return 1.0, math.log(max(evidence.strength, 0.1)), min(evidence.support, 1.0), rivalry
 
 
 def probability(evidence: Evidence) -> float:
@@ -50,15 +63,11 @@ def probability(evidence: Evidence) -> float:
     --------
     >>> probability(Evidence(strength=100.0, support=1.0, rivalry=0.1)) > 0.99
     True
-    >>> probability(Evidence(strength=20.0, support=0.7, rivalry=1.0)) < 0.1
+    >>> probability(Evidence(strength=15.0, support=0.7, rivalry=1.0)) < 0.2
     True
     """
-    logit = (
-        BIAS
-        + OF_LOG_STRENGTH * math.log(max(evidence.strength, 0.1))
-        + OF_SUPPORT * min(evidence.support, 1.0)
-        + OF_RIVALRY * min(evidence.rivalry, 1.0)
-    )
+    coefficients = (BIAS, OF_LOG_STRENGTH, OF_SUPPORT, OF_RIVALRY)
+    logit = sum(coefficient * value for coefficient, value in zip(coefficients, inputs(evidence), strict=True))
     return round(min(max(1.0 / (1.0 + math.exp(-logit)), _LOWEST), _HIGHEST), 4)
 
 

@@ -35,6 +35,7 @@ _LEAST_OPEN_SHARE = 0.2
 _JOIN_MARGIN_SAMPLES = ANALYSIS_RATE_HZ
 _LONGEST_REPEAT_SECONDS = 60.0
 _SHARED = 0.6
+_SAME_SAMPLES = 0.06 * ANALYSIS_RATE_HZ
 _SHORTEST_PERIOD_SECONDS = 0.2
 
 
@@ -81,10 +82,23 @@ def divide(pair: Pair, whole: Fit | None) -> list[Piece]:
         return [Piece(whole, 0, pair.dub.samples.size)]
     pieces = _divided(pair, Waveforms(pair), blocks, speed.slopes, _witnesses(whole))
     if whole:
-        return pieces or [Piece(whole, 0, pair.dub.samples.size)]
+        return pieces if _keeps(pieces, whole) else [Piece(whole, 0, pair.dub.samples.size)]
     if _covered(pieces) > _MOSTLY:
         return pieces
     return max(pieces, _divided(pair, Envelopes(pair), blocks, (), []), key=_covered)
+
+
+def _keeps(pieces: Sequence[Piece], whole: Fit) -> bool:
+    """Whether pieces may stand for the whole: the line that most of the dub lies on must be among them."""
+    if whole.support < _MOSTLY:
+        return bool(pieces)
+    middles = [(piece.fit.line, (piece.start + piece.stop) // 2) for piece in pieces if piece.fit]
+    return any(_step(line, whole.line, at) < _SAME_SAMPLES for line, at in middles)
+
+
+def _step(one: Line, other: Line, at: int) -> float:
+    """Distance of two lines at a dub sample, samples."""
+    return abs((one.slope - other.slope) * at + one.lag - other.lag)
 
 
 def _covered(pieces: Sequence[Piece]) -> float:
@@ -249,9 +263,8 @@ def _repeated(
 
 def _apart(run: Run, other: Run, fits: Sequence[Fit]) -> bool:
     """Whether two runs lie on lines that a repeat in the programme could be the reason of."""
-    one, two = fits[run.line].line, fits[other.line].line
-    at = run.start * BLOCK_SAMPLES
-    return abs(one.slope * at + one.lag - two.slope * at - two.lag) > _SHORTEST_PERIOD_SECONDS * ANALYSIS_RATE_HZ
+    step = _step(fits[run.line].line, fits[other.line].line, run.start * BLOCK_SAMPLES)
+    return step > _SHORTEST_PERIOD_SECONDS * ANALYSIS_RATE_HZ
 
 
 def _share(clear: NDArray[np.bool_], line: int, run: Run) -> float:

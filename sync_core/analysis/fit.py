@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from sync_core.analysis import coherence, ridge
+from sync_core.analysis import coherence, ridge, wow
 from sync_core.analysis.line import Line
 from sync_core.analysis.ridge import Ridge
 from sync_core.analysis.track import ANALYSIS_RATE_HZ, Track
+from sync_core.analysis.wow import Wander
 
 _BLOCKS_PER_ROW = 4
 _ROWS_PER_WINDOW = 4
@@ -39,6 +40,8 @@ class Fit:
         -1 where one side is inverted.
     window_seconds, window_scores : [shape=(n_windows,)]
         Middles of the windows in dub time from its first sample, and their heights on the line.
+    wow_seconds
+        How far the dub wanders about the line, if it does.
     """
 
     line: Line
@@ -50,6 +53,7 @@ class Fit:
     sign: int
     window_seconds: NDArray[np.float64]
     window_scores: NDArray[np.float64]
+    wow_seconds: float = 0.0
 
 
 def fit_line(master: Track, dub: Track, line: Line, *, on_block: Callable[[int], None]) -> Fit | None:
@@ -76,7 +80,9 @@ def fit_line(master: Track, dub: Track, line: Line, *, on_block: Callable[[int],
         if steady:
             break
     assert found is not None
-    return _as_fit(line, found)
+    fit = _as_fit(line, found)
+    wander = wow.notice(picture, found)
+    return _with_wow(fit, wander) if wander else fit
 
 
 def blocks_per_row(blocks: int) -> int:
@@ -99,6 +105,20 @@ def _furthest(one: Line, other: Line) -> float:
     """Greatest distance of two lines over their common span, samples."""
     ends = np.array([one.start_sample, one.stop_sample], np.int64)
     return float(np.abs(one.master_samples(ends) - other.master_samples(ends)).max())
+
+
+def _with_wow(fit: Fit, wander: Wander) -> Fit:
+    """Lay the line through the middle of where the dub wanders, and let its windows count wherever they peak."""
+    rises = np.maximum(wander.row_scores - ridge.CLEAR_SCORE, 0.0)
+    return replace(
+        fit,
+        line=replace(fit.line, lag=fit.line.lag + wander.middle_samples * fit.line.slope),
+        score=max(fit.score, float(np.sqrt(np.square(rises).sum()))),
+        support=float(np.mean(wander.row_scores > ridge.CLEAR_SCORE)),
+        window_seconds=wander.row_seconds,
+        window_scores=wander.row_scores,
+        wow_seconds=wander.reach_seconds,
+    )
 
 
 def _as_fit(line: Line, found: Ridge) -> Fit:

@@ -144,7 +144,7 @@ def _refined(
     window_noise = spread(_windows(rows, seconds, window_rows)[0])
     for _ in range(_ROUNDS):
         whole = np.rint(delay + slope * seconds).astype(np.int64)
-        straight = sign * _straightened(rows, whole)
+        straight = sign * straightened(rows, whole)
         windows, middles = _windows(straight, seconds, window_rows)
         places, heights = _fine_peaks(windows)
         scores = _scores(heights, window_noise)
@@ -164,7 +164,7 @@ def _scores(heights: NDArray[np.float64], noise: NDArray[np.float64]) -> NDArray
     return np.where(noise > 0, heights / np.where(noise > 0, noise, 1.0), 0.0)
 
 
-def _straightened(rows: NDArray[np.float32], whole: NDArray[np.int64]) -> NDArray[np.float32]:
+def straightened(rows: NDArray[np.float32], whole: NDArray[np.int64]) -> NDArray[np.float32]:
     """Shift each row so that column `whole` (counted from the middle) falls on the middle; what moves in is 0."""
     if not whole.any():
         return rows

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.accuracy import moved, treated
+from tests.accuracy import moved, shared, treated
 from tests.accuracy.level import SR
 from tests.accuracy.sources import Library, fetch_packages
 from tests.accuracy.writing import write_audio
@@ -42,6 +42,9 @@ FAMILIES = {
     "partial": (moved.partial, 2, 12),
     "repetitive": (moved.repetitive, 2, 8),
     "unrelated": (moved.unrelated, 4, 40),
+    "shared_music": (shared.shared_music, 2, 10),
+    "shared_titles": (shared.shared_titles, 2, 12),
+    "loop_alone": (shared.loop_alone, 1, 6),
     "silence": (moved.silence, 3, 8),
     "short": (moved.short, 2, 9),
     "container": (treated.container, 2, 8),

@@ -170,12 +170,15 @@ def _automate(bed: np.ndarray, active: np.ndarray, rng) -> None:
         bed[i : i + BLOCK] *= (10 ** (gain_db / 20)).astype(np.float32)[:, None]
 
 
-def build_programme(lib: Library, rng, seconds: float, langs=("en",), me_level_db=-9.0, loop=False) -> Programme:
+def build_programme(
+    lib: Library, rng, seconds: float, langs=("en",), me_level_db=-9.0, loop=False, effects=True
+) -> Programme:
     n = round(seconds * SR)
     bed = np.zeros((n, 2), np.float32)
     if loop:
         _lay_loop(bed, lib, rng)
-        _lay_effects(bed, lib.effects, rng, mean_gap=12.0)
+        if effects:
+            _lay_effects(bed, lib.effects, rng, mean_gap=12.0)
     else:
         _lay_music(bed, lib.music, rng)
         _lay_effects(bed, lib.effects, rng, mean_gap=float(rng.uniform(2, 6)))

@@ -38,6 +38,20 @@ def test_sparse_effects_tell_the_repeats_apart(bar_seconds, seed):
     assert not estimate.edited
 
 
+@pytest.mark.parametrize(("bar_seconds", "seed"), [(1.9, 51), (2.5, 71), (3.1, 111)])
+def test_equal_repeats_are_listed_and_leave_doubt(bar_seconds, seed):
+    world = looped(bar_seconds, seed, effects=0)
+    master = track(shifted(world, 20.0, LENGTH) + programme(SECONDS, seed + 30))
+    dub = track(shifted(world, 27.3, LENGTH) + programme(SECONDS, seed + 31))
+    estimate = compare(master, dub, DEFAULT_METHODS)
+    assert estimate.confidence < 0.5
+    assert estimate.offset_seconds is None
+    assert len(estimate.candidates) >= 3
+    for one in estimate.candidates:
+        bars = (one.offset_seconds - 7.3) / bar_seconds
+        assert bars == pytest.approx(round(bars), abs=0.01)
+
+
 @pytest.mark.parametrize("sign", [1, -1])
 def test_whole_files_agree_in_phase_at_the_true_lag_only(sign):
     music = programme(SECONDS, 81)
