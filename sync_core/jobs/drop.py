@@ -105,7 +105,7 @@ class TakeDrop:
         try:
             contents = await self._reader.read(trigger, found)
         except (InputError, PathNotAllowed) as error:
-            log.warning("refused %s: %s", found.key, error.message)
+            log.warning("refused %r: %s", found.key, error.message)
             if await self._is_current(found):  # else the errors are nobody's concern any more
                 await self.files.write(trigger.errors_key, _document(found.key, found.version, error))
             return Taken(Took.REFUSED)
