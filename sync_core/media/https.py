@@ -12,9 +12,6 @@ import ssl
 from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
-from urllib3 import BaseHTTPResponse, HTTPSConnectionPool
-from urllib3.exceptions import HTTPError
-
 from sync_core.domain.errors import (
     MediaForbidden,
     MediaNotFound,
@@ -26,7 +23,7 @@ from sync_core.domain.errors import (
 from sync_core.domain.internet import is_global_unicast
 from sync_core.domain.media import InvalidMediaReference
 from sync_core.domain.remote_media import Refusal
-from sync_core.media.origin import CONNECTIONS, TIMEOUT
+from sync_core.media.connection import Answer, Connections, Server
 
 Resolve = Callable[[str, int], list[str]]
 """Gives the network addresses of a host."""
@@ -75,36 +72,21 @@ class HttpsOrigin:
         is_allowed: Callable[[str], bool] = is_global_unicast,
     ) -> None:
         self._url = url
-        host, port, self._target, self._host_header = _parts(url)
-        self._pools = [
-            HTTPSConnectionPool(
-                address,
-                port,
-                maxsize=CONNECTIONS,
-                ssl_context=trusted,
-                server_hostname=host,
-            )
+        host, port, self._target = _parts(url)
+        self._servers = [
+            Connections(Server(host, port, trusted, address))
             for address in _allowed_addresses(url, host, port, resolve, is_allowed)
         ]
-        self._in_turn = itertools.cycle(self._pools)
-        self._pool = next(self._in_turn)
+        self._in_turn = itertools.cycle(self._servers)
+        self._server = next(self._in_turn)
 
-    def get(self, headers: Mapping[str, str]) -> BaseHTTPResponse:
-        pool = self._pool
+    def get(self, headers: Mapping[str, str]) -> Answer:
+        server = self._server
         try:
-            return pool.urlopen(
-                "GET",
-                self._target,
-                headers={**headers, "Host": self._host_header},
-                timeout=TIMEOUT,
-                retries=False,
-                redirect=False,
-                preload_content=False,
-                decode_content=False,
-            )
-        except HTTPError:
-            if pool is self._pool:
-                self._pool = next(self._in_turn)
+            return server.get(self._target, headers)
+        except OSError:
+            if server is self._server:
+                self._server = next(self._in_turn)
             raise
 
     def refused(self, refusal: Refusal) -> None:
@@ -119,12 +101,12 @@ class HttpsOrigin:
         return MediaUnreachable(f"{sentence}; {advice}")
 
     def close(self) -> None:
-        for pool in self._pools:
-            pool.close()
+        for server in self._servers:
+            server.close()
 
 
-def _parts(url: str) -> tuple[str, int, str, str]:
-    """Take an address apart: host, port, what to ask the host for, and what to call it."""
+def _parts(url: str) -> tuple[str, int, str]:
+    """Take an address apart: host, port, and what to ask the host for."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port or _PORT
@@ -134,9 +116,7 @@ def _parts(url: str) -> tuple[str, int, str, str]:
         raise InvalidMediaReference(f"{url} is no valid https address; write it as a browser shows it, percent-encoded")
     if parts.username is not None or parts.password is not None:
         raise InvalidMediaReference(f"an https address must not carry a user name or password ({host})")
-    literal = f"[{host}]" if ":" in host else host
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return host, port, target, literal if port == _PORT else f"{literal}:{port}"
+    return host, port, (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
 
 def _allowed_addresses(

@@ -5,26 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Protocol
 
-from urllib3 import BaseHTTPResponse, Timeout
-
 from sync_core.domain.errors import TransientError
 from sync_core.domain.remote_media import Refusal
+from sync_core.media.connection import Answer
 
 CONNECTIONS: Final = 48
 """So many at once, for one file."""
-TIMEOUT: Final = Timeout(connect=5.0, read=10.0)
-"""The longest waits for a connection, and for the next bytes."""
 
 
 class Origin(Protocol):
     """Sends requests for one file; several threads use it at once."""
 
-    def get(self, headers: Mapping[str, str]) -> BaseHTTPResponse:
+    def get(self, headers: Mapping[str, str]) -> Answer:
         """Send a request, and return as soon as the head of the answer is there.
 
         Raises
         ------
-        urllib3.exceptions.HTTPError
+        OSError, http.client.HTTPException
             If there is no answer.
         """
         ...

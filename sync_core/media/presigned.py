@@ -8,12 +8,9 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-import urllib3
-from urllib3 import BaseHTTPResponse, HTTPConnectionPool
-
 from sync_core.domain.errors import StorageUnavailable, Throttled, TransientError
 from sync_core.domain.remote_media import Refusal
-from sync_core.media.origin import CONNECTIONS, TIMEOUT
+from sync_core.media.connection import Answer, Connections, Server
 
 Locate = Callable[[Refusal | None], str]
 """Gives an address for the object; told how the last one was refused, a new one, or raises what that means."""
@@ -25,7 +22,7 @@ _RENEWALS = 5
 class _Place(NamedTuple):
     """An address taken apart once, for all requests that go there."""
 
-    pool: HTTPConnectionPool
+    connections: Connections
     target: str
 
 
@@ -40,24 +37,16 @@ class PresignedOrigin:
 
     def __init__(self, locate: Locate, trusted: ssl.SSLContext) -> None:
         self._locate = locate
-        self._pools = urllib3.PoolManager(num_pools=2, maxsize=CONNECTIONS, ssl_context=trusted)
+        self._trusted = trusted
+        self._servers: dict[Server, Connections] = {}
         self._renewing = threading.Lock()
         self._renewed = 0
         self._place: _Place | None = None
         self._used = threading.local()  # the place of each thread's last request
 
-    def get(self, headers: Mapping[str, str]) -> BaseHTTPResponse:
+    def get(self, headers: Mapping[str, str]) -> Answer:
         place = self._used.place = self._current()
-        return place.pool.urlopen(
-            "GET",
-            place.target,
-            headers=headers,
-            timeout=TIMEOUT,
-            retries=False,
-            redirect=False,
-            preload_content=False,
-            decode_content=False,
-        )
+        return place.connections.get(place.target, headers)
 
     def _current(self) -> _Place:
         with self._renewing:
@@ -67,7 +56,10 @@ class PresignedOrigin:
 
     def _place_of(self, url: str) -> _Place:
         parts = urlsplit(url)  # which changes nothing in it, as the signature demands
-        return _Place(self._pools.connection_from_url(url), f"{parts.path}?{parts.query}")
+        is_https = parts.scheme == "https"
+        port = parts.port or (443 if is_https else 80)
+        server = Server(parts.hostname or "", port, self._trusted if is_https else None)
+        return _Place(self._servers.setdefault(server, Connections(server)), f"{parts.path}?{parts.query}")
 
     def refused(self, refusal: Refusal) -> None:
         """Have the address renewed, once for all threads that it was refused to."""
@@ -85,4 +77,5 @@ class PresignedOrigin:
         return Throttled(f"{sentence}; the storage asks to slow down") if throttled else StorageUnavailable(sentence)
 
     def close(self) -> None:
-        self._pools.clear()
+        for connections in self._servers.values():
+            connections.close()

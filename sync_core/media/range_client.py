@@ -11,13 +11,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from http.client import HTTPException
 from random import uniform
-
-from urllib3 import BaseHTTPResponse
-from urllib3.exceptions import HTTPError
 
 from sync_core.domain.errors import MediaChanged, MediaCorrupt, MediaTooLarge, MediaUnsupported
 from sync_core.domain.remote_media import Refusal
+from sync_core.media.connection import Answer
 from sync_core.media.interrupted import Interrupted
 from sync_core.media.origin import Origin
 from sync_core.media.ranges import ByteRange
@@ -146,7 +145,7 @@ class RangeClient:
                 self._read_on(ByteRange(at, wanted.stop), got)
         except _Failure as failure:
             return failure
-        except (HTTPError, OSError) as error:
+        except (HTTPException, OSError) as error:
             return _Failure(_reason(error))
         return None
 
@@ -158,28 +157,28 @@ class RangeClient:
         if self.etag is not None and not self.etag.startswith("W/"):
             headers["If-Match"] = self.etag
         self._count(requests=1)
-        response = self._origin.get(headers)
+        answer = self._origin.get(headers)
         is_read = False
         try:
-            given = self._accept(response, wanted)
-            self._receive(response, given.size, got)
-            is_read = response.headers.get("Content-Length") == str(given.size)
+            given = self._accept(answer, wanted)
+            self._receive(answer, given.size, got)
+            is_read = answer.header("Content-Length") == str(given.size)
         finally:
-            response.drain_conn() if is_read else response.close()
+            answer.finish(is_read=is_read)
 
-    def _accept(self, response: BaseHTTPResponse, wanted: ByteRange) -> ByteRange:
+    def _accept(self, answer: Answer, wanted: ByteRange) -> ByteRange:
         """Check the head of an answer, and tell which range it holds."""
-        if response.status != 206:
-            self._explain(response)
-        if response.headers.get("Content-Encoding", "identity") != "identity":
+        if answer.status != 206:
+            self._explain(answer)
+        if (answer.header("Content-Encoding") or "identity") != "identity":
             raise MediaUnsupported(f"{self._name}: its server sends it encoded; let it send the file as it is")
-        parsed = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+        parsed = _CONTENT_RANGE.fullmatch(answer.header("Content-Range") or "")
         if parsed is None:
             raise _Failure("an answer does not say which range it holds")
         given, size = ByteRange(int(parsed[1]), int(parsed[2]) + 1), int(parsed[3])
         if given.start != wanted.start or not wanted.start < given.stop <= wanted.stop:
             raise _Failure("an answer holds another range than the one that was asked for")
-        self._check_state(response.headers.get("ETag"), size)
+        self._check_state(answer.header("ETag"), size)
         return given
 
     def _check_state(self, etag: str | None, size: int) -> None:
@@ -195,9 +194,9 @@ class RangeClient:
             "retry the item once it is complete"
         )
 
-    def _explain(self, response: BaseHTTPResponse) -> None:
+    def _explain(self, answer: Answer) -> None:
         """Say what an answer without a range means; returns never."""
-        status = response.status
+        status = answer.status
         if status == 200:
             raise MediaUnsupported(
                 f"{self._name}: its server does not answer byte ranges; put the file on one that does"
@@ -210,15 +209,15 @@ class RangeClient:
             )
         if status in _PASSING:
             raise _Failure(f"the server answered {status}", throttled=status in _THROTTLED)
-        body = response.read(_TOLD_BYTES, decode_content=False).decode("utf-8", "replace")
-        self._origin.refused(Refusal(status, body, response.headers.get("x-amz-bucket-region")))
+        body = answer.read(_TOLD_BYTES).decode("utf-8", "replace")
+        self._origin.refused(Refusal(status, body, answer.header("x-amz-bucket-region")))
         raise _Failure(f"the server answered {status}")
 
-    def _receive(self, response: BaseHTTPResponse, count: int, got: _Received) -> None:
+    def _receive(self, answer: Answer, count: int, got: _Received) -> None:
         """Append the body as it arrives, so that what has arrived survives a cut."""
         began_at = time.monotonic()
         while count > 0:
-            piece = response.read1(min(count, _PIECE_BYTES), decode_content=False)
+            piece = answer.read(min(count, _PIECE_BYTES))
             if not piece:
                 raise _Failure("the connection was cut")
             got.append(piece)

@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from sync_core.media.range_client import RangeClient
     from sync_core.media.read_ahead import ReadAhead
 
-FIRST_BYTES = 64 * 1024
+FIRST_BYTES = 128 * 1024
 _PLANNED_BLOCK_BYTES = 1024 * 1024
 _LARGEST_BLOCK_OF_A_HEADER_BYTES = 256 * 1024
 _LARGEST_BLOCK_BYTES = 2 * 1024 * 1024
 _LONG_RUN_BYTES = 2 * 1024 * 1024
 """What was read so far without a jump will go on: more is fetched ahead."""
-_ZEROS = bytes(256 * 1024)
+_ZEROS = bytes(1024 * 1024)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ class RemoteFile:
     def _go_to(self, at: int) -> None:
         """Have the block that holds a position."""
         if at < len(self._head):
-            self._block, self._data = ByteRange(0, len(self._head)), self._head
+            self._block, self._data, self._run_start = ByteRange(0, len(self._head)), self._head, 0
             return
         planned = self._wanted.at(at)
         block, upcoming = (planned, self._wanted.following(at)) if planned else self._in_sequence(at)

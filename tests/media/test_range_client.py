@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-import urllib3
 
 from sync_core.domain.errors import (
     MediaChanged,
@@ -24,7 +23,7 @@ from sync_core.domain.errors import (
     Throttled,
 )
 from sync_core.domain.remote_media import Refusal
-from sync_core.media import presigned
+from sync_core.media import connection
 from sync_core.media.interrupted import Interrupted
 from sync_core.media.range_client import Limits, Patience, RangeClient
 from sync_core.media.ranges import ByteRange
@@ -123,7 +122,7 @@ def test_a_throttling_storm(client: RangeClient, server: RangeServer) -> None:
 
 
 def test_an_endpoint_that_hangs(server: RangeServer, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(presigned, "TIMEOUT", urllib3.Timeout(connect=0.2, read=0.2))
+    monkeypatch.setattr(connection, "READ_SECONDS", 0.2)
     client = remote_client(server.serve(path), patience=Patience(tries=2, first_pause_seconds=0.001))
     client.begin(1000)
     server.fault = always(Fault.HANG)
@@ -132,7 +131,7 @@ def test_an_endpoint_that_hangs(server: RangeServer, path: Path, monkeypatch: py
 
 
 def test_an_answer_that_stops_in_the_middle(server: RangeServer, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(presigned, "TIMEOUT", urllib3.Timeout(connect=0.2, read=0.2))
+    monkeypatch.setattr(connection, "READ_SECONDS", 0.2)
     client = remote_client(server.serve(path))
     client.begin(1000)
     server.fault = only(Fault.SHORT, 1)
@@ -299,7 +298,7 @@ def test_who_does_not_wait_any_more_stops_it_within_a_second(server: RangeServer
 def test_any_fault_at_random_gives_the_content_or_an_error_that_was_meant(
     server: RangeServer, path: Path, content: bytes, fault: Fault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(presigned, "TIMEOUT", urllib3.Timeout(connect=0.2, read=0.1))
+    monkeypatch.setattr(connection, "READ_SECONDS", 0.1)
     address = server.serve(path)
 
     def locate(refusal: Refusal | None) -> str:
