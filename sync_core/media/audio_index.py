@@ -33,6 +33,17 @@ def audio_plan(container: InputContainer, stream: AudioStream, *, file_bytes: in
 
 
 def _packets(stream: Stream | AudioStream, file_bytes: int) -> Iterator[ByteRange]:
+    """Give where the packets lie; those that follow each other are put together at once, for they may be a million."""
+    start = stop = 0
     for entry in stream.index_entries:
-        start = min(max(entry.pos, 0), file_bytes)
-        yield ByteRange(start, min(start + max(entry.size, 0), file_bytes))
+        position = entry.pos
+        if position != stop:
+            yield _within(start, stop, file_bytes)
+            start = position
+        stop = position + entry.size
+    yield _within(start, stop, file_bytes)
+
+
+def _within(start: int, stop: int, file_bytes: int) -> ByteRange:
+    """Give a range without what a damaged index puts outside the file."""
+    return ByteRange(min(max(start, 0), file_bytes), min(max(stop, 0), file_bytes))

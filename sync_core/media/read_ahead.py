@@ -12,6 +12,8 @@ from sync_core.media.origin import CONNECTIONS
 from sync_core.media.ranges import ByteRange, total_bytes
 
 BUDGET_BYTES: Final = 16 * 1024 * 1024
+_PLANS_PER_BUDGET = 16
+"""What to fetch next is thought about anew whenever so small a part of the budget has been read."""
 _TICK_SECONDS = 0.5
 """How often a waiting reader looks whether anybody still waits for it."""
 
@@ -46,6 +48,7 @@ class ReadAhead:
         self._running: set[ByteRange] = set()
         self._held: dict[ByteRange, bytearray | BaseException] = {}
         self._held_bytes = 0
+        self._consumed_bytes = 0
         self._awaited: ByteRange | None = None
         self._idle_threads = 0
         self._threads = 0
@@ -62,7 +65,9 @@ class ReadAhead:
             If nobody waits any more.
         """
         with self._lock:
-            self._plan(first, upcoming)
+            self._consumed_bytes += first.size
+            if first not in self._held or self._consumed_bytes >= self._budget_bytes // _PLANS_PER_BUDGET:
+                self._plan(first, upcoming)
             self._awaited = first
             while (block := self._held.get(first)) is None:
                 if self._is_over() or self._closed:
@@ -88,6 +93,7 @@ class ReadAhead:
             self._queued.notify_all()
 
     def _plan(self, first: ByteRange, upcoming: Iterable[ByteRange]) -> None:
+        self._consumed_bytes = 0
         wanted, room = [first], self._budget_bytes - first.size
         for block in upcoming:
             room -= block.size

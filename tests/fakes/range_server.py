@@ -17,10 +17,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Self
+from typing import IO, Self
 
 _RANGE = re.compile(r"bytes=(\d+)-(\d*)")
-_PIECE = 1 << 18
 
 
 class Fault(StrEnum):
@@ -187,18 +186,24 @@ class RangeServer:
         writer.write(_head(status, headers))
         length = request.stop - request.start
         stop = request.start + (length // 2 if fault in (Fault.CUT, Fault.SHORT) else length)
-        piece = 1 if fault is Fault.DRIP else _PIECE
         with answer.served.path.open("rb") as file:
-            file.seek(request.start)
-            for at in range(request.start, stop, piece):
-                self.body_bytes += min(piece, stop - at)
-                writer.write(file.read(min(piece, stop - at)))
+            if fault is Fault.DRIP:
+                await self._drip(writer, file, range(request.start, stop))
+            elif stop > request.start:
+                self.body_bytes += stop - request.start
                 await writer.drain()
-                if fault is Fault.DRIP:
-                    await asyncio.sleep(0.05)
+                await asyncio.get_running_loop().sendfile(writer.transport, file, request.start, stop - request.start)
         if fault is Fault.SHORT:
             await asyncio.sleep(3600)
         return fault is not Fault.CUT
+
+    async def _drip(self, writer: asyncio.StreamWriter, file: IO[bytes], positions: range) -> None:
+        file.seek(positions.start)
+        for _ in positions:
+            self.body_bytes += 1
+            writer.write(file.read(1))
+            await writer.drain()
+            await asyncio.sleep(0.05)
 
 
 @dataclass(frozen=True, slots=True)
