@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sync_core.domain.media import MediaPolicy, MediaScheme, parse_media_ref
-from sync_core.domain.methods import DEFAULT_AI_MODEL, AiModel, Method
+from sync_core.domain.methods import DEFAULT_AI_MODEL, AiModel, Depth, Method
 from sync_core.domain.result_document import result_document
 from sync_core.jobs.csv_rows import parse_ai_model, parse_methods
 
@@ -29,6 +29,9 @@ def analyze(
     methods: Annotated[str, typer.Option(help="Comma-separated: mfcc, onset, spectral, ai.")] = "mfcc,onset,spectral",
     ai_model: Annotated[str, typer.Option(help="Model of the ai method.")] = "",
     per_channel: Annotated[bool, typer.Option(help="Also give the offset of each of the dub's channels.")] = False,
+    depth: Annotated[
+        Depth, typer.Option(help="quick: look at parts of long files only, for one offset; see the note in its answer.")
+    ] = Depth.FULL,
     tolerance: Annotated[
         float | None, typer.Option(help="Seconds that count as in sync; default: one video frame.", min=0.0)
     ] = None,
@@ -39,7 +42,7 @@ def analyze(
 
     chosen = parse_methods(methods)
     model = parse_ai_model(ai_model) or (DEFAULT_AI_MODEL if Method.AI in chosen else None)
-    request = AnalysisRequest(master, dub, chosen, model, per_channel)
+    request = AnalysisRequest(master, dub, chosen, model, per_channel, depth)
     if as_json:
         result = _run(request, tolerance, lambda _progress: None)
         sys.stdout.write(json.dumps(result_document(result), indent=2) + "\n")

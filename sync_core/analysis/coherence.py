@@ -110,14 +110,15 @@ def correlogram(
 
     def one_batch(row: int) -> int:
         batch = starts[row * blocks_per_row : (row + rows_per_batch) * blocks_per_row]
-        spectra, loud = _whitened(master, dub, batch, line)
         edges = np.arange(0, len(batch), blocks_per_row)
         done = slice(row, row + len(edges))
-        rows[done] = _residuals(_row_sums(spectra, blocks_per_row))
-        heard[done] = np.add.reduceat(loud.astype(np.float32), edges)
         lengths = np.diff(np.append(edges, len(batch)))
         middles = np.add.reduceat(batch, edges) / lengths + BLOCK_SAMPLES / 2
         centres[done] = middles / ANALYSIS_RATE_HZ
+        if any(dub[start : start + BLOCK_SAMPLES].any() for start in batch):
+            spectra, loud = _whitened(master, dub, batch, line)
+            rows[done] = _residuals(_row_sums(spectra, blocks_per_row))
+            heard[done] = np.add.reduceat(loud.astype(np.float32), edges)
         return len(batch)
 
     for blocks in on_two_cores(one_batch, range(0, count, rows_per_batch)):

@@ -72,7 +72,7 @@ def compare(
         return assemble.refused((), list(chosen), missing)
     features = _features(master, dub, list(chosen.values()), on_progress)
     checked = _checked(master, dub, features, on_progress)
-    whole = _best_fit(master, dub, checked, on_progress)
+    whole = best_fit(master, dub, checked, on_progress)
     dividing = Stage(on_progress, 0.7, 1.0, _DIVIDING_STEPS)
     by = next(method for method in _FOR_BLOCKS if method in features)
     pieces = edits.divide(Pair(master, dub, *features[by], dividing.advance), whole)
@@ -124,9 +124,7 @@ def _checked(
     return hypotheses.settle(master, dub, survey, checked, phases, on_block=settling.advance)
 
 
-def _best_fit(
-    master: Track, dub: Track, checked: Sequence[Checked], on_progress: Callable[[float], None]
-) -> Fit | None:
+def best_fit(master: Track, dub: Track, checked: Sequence[Checked], on_progress: Callable[[float], None]) -> Fit | None:
     """Fit a line at each of the best proposals; None if none is confirmed."""
     fitting = Stage(on_progress, 0.5, 0.7, int(_FIT_BLOCKS_PER_SECOND * _FITS * dub.duration_seconds))
     best: Fit | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
@@ -15,6 +16,9 @@ ANALYSIS_RATE_HZ: Final = 16_000
 
 _LOUDEST: Final = np.float32(1e3)
 """60 dB over full scale; a sample beyond it is damage, and its square must not overflow."""
+
+
+_SILENT_HOPS: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,17 @@ class TrackBuilder:
         self._energies.write(energies)
         self._carry = pending[len(energies) * mel.HOP_SAMPLES :]
 
+    def skip(self, samples: int) -> None:
+        """Append silence in place of what is not looked at; on a disk it takes little room and time."""
+        lead = min(samples, mel.WINDOW_SAMPLES + mel.HOP_SAMPLES)
+        self.push(np.zeros(lead, np.float32))
+        hops = (samples - lead) // mel.HOP_SAMPLES
+        self._samples.skip(hops * mel.HOP_SAMPLES)
+        silent = np.repeat(mel.log_mel(np.zeros(mel.WINDOW_SAMPLES, np.float32)), _SILENT_HOPS, axis=0)
+        for start in range(0, hops, _SILENT_HOPS):
+            self._energies.write(silent[: hops - start])
+        self.push(np.zeros(samples - lead - hops * mel.HOP_SAMPLES, np.float32))
+
     def finish(self) -> Track:
         """Close the spool files and return the track."""
         energies = self._energies.finish().reshape(-1, mel.BANDS)
@@ -102,6 +117,15 @@ class _Sink:
             self._file.write(block.data)
         else:
             self._blocks.append(block.copy())
+
+    def skip(self, count: int) -> None:
+        """Append zeros."""
+        if self._file:
+            self._size += count
+            self._file.truncate(self._size * self._dtype.itemsize)
+            self._file.seek(0, os.SEEK_END)
+        else:
+            self.write(np.zeros(count, self._dtype))
 
     def finish(self) -> NDArray[np.floating]:
         if self._file:

@@ -22,6 +22,13 @@ class AiModel(StrEnum):
     SPECTRAL = "spectral"
 
 
+class Depth(StrEnum):
+    """How much of a pair is looked at."""
+
+    FULL = "full"
+    QUICK = "quick"
+
+
 DEFAULT_METHODS = (Method.MFCC, Method.ONSET, Method.SPECTRAL)
 DEFAULT_AI_MODEL = AiModel.WAV2VEC2
 

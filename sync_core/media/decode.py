@@ -7,7 +7,7 @@ raw AAC begins with 1024 samples of it, raw AC-3 with 256.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -40,6 +40,9 @@ _EXACT_CONTAINERS = frozenset({"wav", "w64", "flac", "mov,mp4,m4a,3gp,3g2,mj2", 
 """Where the announced duration is not an estimate from the bit rate."""
 _BARE_STREAMS = frozenset({"aac", "ac3", "dts", "eac3", "loas", "mlp", "mp3", "truehd"})
 _FARTHEST_START_SECONDS = 3600.0
+_SAMPLE_COUNTING = frozenset({"wav", "w64", "mov,mp4,m4a,3gp,3g2,mj2", "aiff", "caf"})
+_RUN_UP_SECONDS = 0.25
+_SPAN_GAP_SECONDS = 0.001
 
 
 class AudioReader:
@@ -101,6 +104,7 @@ class AudioReader:
         self._check_channel(first)
         self._frames = chain([first], frames)
         tick_seconds = float(self._stream.time_base or 0)
+        self._first_seconds = (first.pts or 0) * tick_seconds
         self._timeline = self._make_timeline(first, tick_seconds)
         self.channels = tuple(channel.name for channel in first.layout.channels)
         self.info = self._describe(first, tick_seconds)
@@ -172,6 +176,56 @@ class AudioReader:
             yield block
         self._raise_read_failure()
         self._finish()
+
+    @property
+    def finds_times(self) -> bool:
+        """Whether `spans` can go to any time exactly: the container counts samples, and the file is at hand."""
+        return self._container.format.name in _SAMPLE_COUNTING and isinstance(self._file, Path)
+
+    def spans(self, wanted: Sequence[tuple[int, int]]) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """Decode parts of the stream instead of all of it.
+
+        Parameters
+        ----------
+        wanted
+            Whole seconds after the first sample, [start, stop), in order and apart.
+
+        Yields
+        ------
+        sample, block : [shape=(n,), float32]
+            As row 0 of `blocks`, and where it begins, in samples at 16 kHz after the stream's first. Of a part with a
+            gap in the timestamps what lies before the gap.
+        """
+        maker: RowMaker | None = None
+        for start, stop in wanted:
+            sample = start * ANALYSIS_RATE_HZ
+            for piece in self._span(self._first_seconds + start, self._first_seconds + stop):
+                if maker is None or not maker.fits(piece):
+                    maker = RowMaker(piece, self._channel, 0)
+                block = maker.push(piece.samples)[0]
+                yield sample, block
+                sample += block.size
+            if maker:
+                yield sample, maker.flush()[0]
+
+    def _span(self, begin: float, end: float) -> Iterator[Planes]:
+        """Decode from one time of the stream's clock to another; a little before, for decoders that need a run-up."""
+        tick_seconds = float(self._stream.time_base or 0)
+        self._container.seek(
+            round(max(begin - _RUN_UP_SECONDS, self._first_seconds) / tick_seconds), stream=self._stream
+        )
+        gatherer = Gatherer(self._damage)
+        at = begin
+        for frame in decoded_frames(self._container, self._stream, self._damage):
+            time = (frame.pts or 0) * tick_seconds
+            ends = time + frame.samples / frame.sample_rate
+            if ends <= begin:
+                continue
+            if time >= end or time > at + _SPAN_GAP_SECONDS:
+                break
+            yield from gatherer.push(frame, max(round((begin - time) * frame.sample_rate), 0))
+            at = ends
+        yield from gatherer.flush()
 
     def _rows(self) -> Iterator[NDArray[np.float32]]:
         maker: RowMaker | None = None

@@ -41,8 +41,10 @@ class RowMaker:
         return np.stack([resampler.push(source) for resampler, source in zip(self._resamplers, sources, strict=True)])
 
     def flush(self) -> NDArray[np.float32]:
-        """Return what the filters still hold."""
-        return np.stack([resampler.flush() for resampler in self._resamplers])
+        """Return what the filters still hold; what is pushed next starts anew."""
+        held = np.stack([resampler.flush() for resampler in self._resamplers])
+        self._resamplers = [MonoResampler(self._template.sample_rate_hz) for _ in self._resamplers]
+        return held
 
 
 def _row(planes: NDArray[np.float32], index: int) -> NDArray[np.float32]:

@@ -14,16 +14,17 @@ from sync_core.analysis.compare import Estimate, compare
 from sync_core.analysis.track import Track
 from sync_core.domain.errors import MethodUnavailable, OutOfMemory, StorageUnavailable
 from sync_core.domain.media import MediaPolicy
-from sync_core.domain.methods import DEFAULT_AI_MODEL, DEFAULT_METHODS, Method, label
+from sync_core.domain.methods import DEFAULT_AI_MODEL, DEFAULT_METHODS, Depth, Method, label
 from sync_core.domain.result import AnalysisResult, AnalysisStage, ChannelOffset, MethodResult, Progress
 from sync_core.jobs.ports.analyzer import AnalysisRequest, OnProgress
 from sync_core.media.locate import Locate, nowhere
 from sync_core.pipeline.ai_settings import ON_THE_CPU, AiSettings, why_unavailable
 from sync_core.pipeline.assemble import assemble
-from sync_core.pipeline.load_pair import Loaded, find_source, load_pair
+from sync_core.pipeline.load_pair import Loaded, Source, find_source, load_pair
 
 if TYPE_CHECKING:
     from sync_core.pipeline.ai import Prepared
+    from sync_core.pipeline.quick import Sampled
 
 _DECODED = 0.6
 _MIX_COMPARED = 0.8
@@ -77,6 +78,9 @@ def compare_files(
     master, dub = (find_source(text, policy, locate) for text in (request.master_file, request.dub_file))
     try:
         with tempfile.TemporaryDirectory(prefix="sync-", dir=spool_folder) as spool:
+            sampled = _sampled(request, master, dub, Path(spool), on_progress)
+            if sampled:
+                return _assembled(request, sampled.estimate, (sampled.master, sampled.dub), (), tolerance_seconds, ())
             loaded = load_pair(
                 master,
                 dub,
@@ -90,6 +94,18 @@ def compare_files(
     except OSError as error:
         folder = spool_folder or tempfile.gettempdir()
         raise StorageUnavailable(f"decoded audio could not be kept in {folder}: {error.strerror}") from error
+
+
+def _sampled(
+    request: AnalysisRequest, master: Source, dub: Source, spool: Path, on_progress: OnProgress
+) -> Sampled | None:
+    """Compare parts of the pair, if that was asked for and can be done; models and single channels need all of it."""
+    if request.depth is not Depth.QUICK or request.per_channel or Method.AI in request.methods:
+        return None
+    from sync_core.pipeline.quick import compare_sampled
+
+    methods = tuple(dict.fromkeys(request.methods))
+    return compare_sampled(master, dub, spool, methods, on_progress=_comparing(on_progress, 0.0, 1.0))
 
 
 def _unavailable_methods(request: AnalysisRequest, ai: AiSettings) -> tuple[MethodResult, ...]:
@@ -125,15 +141,25 @@ def _answer(
         begin = mix_done + index * share
         single = comparison.run(master.mix, track, on_progress, begin, begin + share)
         offsets.append(ChannelOffset(name, single.offset_seconds, single.confidence))
+    return _assembled(request, estimate, loaded, unavailable, tolerance_seconds, tuple(offsets))
+
+
+def _assembled(
+    request: AnalysisRequest,
+    estimate: Estimate,
+    loaded: tuple[Loaded, Loaded],
+    unavailable: tuple[MethodResult, ...],
+    tolerance_seconds: float | None,
+    channel_offsets: tuple[ChannelOffset, ...],
+) -> AnalysisResult:
     return assemble(
         estimate,
-        master,
-        dub,
+        *loaded,
         order=tuple(dict.fromkeys(request.methods)),
         unavailable=unavailable,
-        ai_model=comparison.model,
+        ai_model=request.ai_model or DEFAULT_AI_MODEL,
         tolerance_seconds=tolerance_seconds,
-        channel_offsets=tuple(offsets),
+        channel_offsets=channel_offsets,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
-from sync_core.analysis.track import Track, TrackBuilder
+from sync_core.analysis.track import ANALYSIS_RATE_HZ, Track, TrackBuilder
 from sync_core.domain.media import MediaPolicy, MediaRef, MediaScheme, parse_media_ref
 from sync_core.domain.result import MediaInfo
 from sync_core.media.decode import AudioReader
@@ -23,6 +23,9 @@ from sync_core.media.remote_file import RemoteFile
 
 _TICK_SECONDS = 0.25
 """How often progress is told while the files are decoded."""
+Spans = list[tuple[int, int]]
+"""Parts of a file: whole seconds after its first sample, [start, stop), in order and apart."""
+
 _SILENT_PEAK = 1e-5
 """-100 dB of full scale: nothing that could be heard or compared."""
 
@@ -127,6 +130,38 @@ def load_pair(
     return loaded[0], loaded[-1]
 
 
+def seconds_at_hand(source: Source) -> float | None:
+    """Tell how long the audio of a file is of which parts can be decoded; None for any other.
+
+    Raises
+    ------
+    MediaError
+        As `AudioReader` says.
+    """
+    if not isinstance(source, LocalSource):
+        return None
+    with AudioReader(source.path, str(source.ref), stream=source.ref.stream, channel=source.ref.channel) as reader:
+        return reader.info.duration_seconds if reader.finds_times else None
+
+
+def load_spans(
+    wanted: Sequence[tuple[Source, Spans]], spool: Path, *, on_progress: Callable[[float], None]
+) -> list[Loaded]:
+    """Decode parts of files at the same time; the rest of each track is silence.
+
+    Raises
+    ------
+    MediaError
+        Of the first file that fails.
+    """
+    spool.mkdir(exist_ok=True)
+    jobs = [
+        _Job(source, spool / f"part-{index}", per_channel=False, spans=spans)
+        for index, (source, spans) in enumerate(wanted)
+    ]
+    return _run(jobs, on_progress)
+
+
 def _run(jobs: list[_Job], on_progress: Callable[[float], None]) -> list[Loaded]:
     stop = threading.Event()
     with ThreadPoolExecutor(len(jobs), thread_name_prefix="decode") as pool:
@@ -158,10 +193,11 @@ class _Stopped(Exception):
 class _Job:
     """The decoding of one file, on a thread of its own."""
 
-    def __init__(self, source: Source, spool: Path, *, per_channel: bool) -> None:
+    def __init__(self, source: Source, spool: Path, *, per_channel: bool, spans: Spans | None = None) -> None:
         self._source = source
         self._spool = spool
         self._per_channel = per_channel
+        self._spans = spans
         self.fraction = 0.0
 
     def run(self, stop: threading.Event) -> Loaded:
@@ -177,6 +213,8 @@ class _Job:
             file, str(ref), stream=ref.stream, channel=ref.channel, per_channel=self._per_channel
         ) as reader:
             builders = self._builders(reader)
+            if self._spans is not None:
+                return self._load_spans(reader, builders[0], self._spans, stop)
             peak = 0.0
             for block in reader.blocks():
                 if stop.is_set():
@@ -189,6 +227,20 @@ class _Job:
             mix, *singles = [builder.finish() for builder in builders]
             names = [f"ch:{index} {reader.channels[index]}" for index in range(len(singles))]
             return Loaded(mix, tuple(zip(names, singles, strict=True)), reader.info, peak < _SILENT_PEAK)
+
+    def _load_spans(self, reader: AudioReader, builder: TrackBuilder, spans: Spans, stop: threading.Event) -> Loaded:
+        total = round(reader.info.duration_seconds * ANALYSIS_RATE_HZ)
+        at, peak = 0, 0.0
+        for sample, block in reader.spans(spans):
+            if stop.is_set():
+                raise _Stopped
+            builder.skip(sample - at)
+            builder.push(block)
+            at = sample + block.size
+            peak = max(peak, float(np.abs(block).max(initial=0.0)))
+            self.fraction = min(at / max(total, 1), 1.0)
+        builder.skip(max(total - at, 0))
+        return Loaded(builder.finish(), (), reader.info, peak < _SILENT_PEAK)
 
     def _builders(self, reader: AudioReader) -> list[TrackBuilder]:
         rows = 1 + (len(reader.channels) if self._per_channel else 0)

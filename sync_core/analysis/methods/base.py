@@ -72,6 +72,8 @@ def quantised(log_mel: NDArray[np.float16], transform: Transform, dims: int, *, 
     for start in range(0, hops, CHUNK_HOPS):
         first, last = max(start - context_hops, 0), min(start + CHUNK_HOPS + context_hops, hops)
         stop = min(start + CHUNK_HOPS, hops)
+        if (log_mel[first:last] == log_mel[first]).all():  # nothing changes in silence
+            continue
         rows = transform(log_mel[first:last].astype(np.float32))[start - first : stop - first]
         values[:, start:stop] = np.rint(np.clip(rows.T, -CLIP, CLIP) * FULL_SCALE)
     return values

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from sync_core.domain.methods import AiModel, Method
+from sync_core.domain.methods import AiModel, Depth, Method
 from sync_core.domain.result import AnalysisResult, Progress
 
 OnProgress = Callable[[Progress], None]
@@ -21,6 +21,7 @@ class AnalysisRequest:
     methods: tuple[Method, ...]
     ai_model: AiModel | None = None
     per_channel: bool = False
+    depth: Depth = Depth.FULL
 
 
 @dataclass(frozen=True, slots=True)
