@@ -23,7 +23,8 @@ def write() -> None:
     """Write the page anew from what is kept."""
     accuracy = kept.accuracy()
     speeds = [speed for minutes in ROUNDS if (speed := kept.speed(minutes))]
-    lines = [*_head(), *_programs(accuracy.absent if accuracy else {})]
+    measured = [*(accuracy.outcomes if accuracy else []), *(timing for speed in speeds for timing in speed.timings)]
+    lines = [*_head(), *_programs(accuracy.absent if accuracy else {}, measured)]
     if accuracy:
         lines += [*_overall(accuracy), *_families(accuracy.outcomes), *_scores(accuracy.outcomes)]
     if speeds:
@@ -52,8 +53,12 @@ def _processor() -> str:
     return names[0].split(":", 1)[1].strip() if names else platform.machine()
 
 
-def _programs(absent) -> list[str]:
-    rows = [(peer.name, peer.version, f"`{peer.call}`", peer.remark) for peer in (OURS, *PEERS)]
+def _programs(absent, measured: Sequence[Outcome | Timing]) -> list[str]:
+    versions = {peer.name: [one.version for one in measured if one.program == peer.name] for peer in (OURS, *PEERS)}
+    rows = [
+        (peer.name, ", ".join(dict.fromkeys(versions[peer.name])) or peer.version, f"`{peer.call}`", peer.remark)
+        for peer in (OURS, *PEERS)
+    ]
     left_out = [f"- {name} was left out: {reason}." for name, reason in absent.items()]
     return [
         "",
@@ -84,8 +89,13 @@ def _overall(accuracy: kept.Accuracy) -> list[str]:
         "",
         *_table(
             (
-                "programwithin 1 / 10 / 40 ms, %median error of hits, msoffset for a pair without a matchneither "
-                "offset nor refusalCPU s per pair, medianmemory, most, MB"
+                "program",
+                "within 1 / 10 / 40 ms, %",
+                "median error of hits, ms",
+                "offset for a pair without a match",
+                "neither offset nor refusal",
+                "CPU s per pair, median",
+                "memory, most, MB",
             ),
             [_overall_row(name, group) for name, group in _by(outcomes, "program")],
         ),
@@ -177,8 +187,14 @@ def _speed(speed: kept.Speed) -> list[str]:
         "",
         *_table(
             (
-                "programrunswall s, min / median / maxCPU s, medianwall, this program = 1wall, ffmpeg = 1memory, "
-                "MBerror, ms"
+                "program",
+                "runs",
+                "wall s, min / median / max",
+                "CPU s, median",
+                "wall, this program = 1",
+                "wall, ffmpeg = 1",
+                "memory, MB",
+                "error, ms",
             ),
             [_speed_row(name, group, ours, decoding) for name, group in groups.items()],
         ),
@@ -242,7 +258,7 @@ def _by(rows: Sequence, attribute: str) -> list[tuple[str, list]]:
     return list(groups.items())
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+def _table(head: tuple[str, ...], rows: Sequence[Sequence[str]]) -> list[str]:
     return [_row(head), "|" + "---|" * len(head), *map(_row, rows)]
 
 
