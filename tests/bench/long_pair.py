@@ -1,4 +1,7 @@
-"""`sync-analyzer analyze` on a long pair, against what ffmpeg needs to decode the same two files."""
+"""`sync-analyzer analyze` on pairs of many lengths and kinds, against what ffmpeg needs to decode the same two files.
+
+`BENCH_KINDS` (JSON list of names) limits which are measured.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,8 @@ import sys
 import time
 import wave
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -25,53 +30,140 @@ from sync_core.media.small_files import Stereo
 from tests.bench.processes import PeakMemory
 from tests.bench.report import Figure, Section, at_most, spread
 
-MINUTES = 20
-RUNS = 5
-MEMORY_RUNS = 2
 LATE_SAMPLES = 117_902
+CUT_SECONDS = 300
+"""Of pairs with edits: a minute is left out of the dub after every five."""
+MOST_MEMORY_MB = 500
+
 _MB = 1e6
-_DECODE = "ffmpeg -v error -nostdin -i FILE -ac 1 -ar 16000 -f f32le -y /dev/null"
-_ANALYSE = "sync-analyzer analyze MASTER DUB --json"
+_DECODE = "ffmpeg -v error -nostdin -i FILE -vn -ac 1 -ar 16000 -f f32le -y /dev/null"
+_ENCODE = {
+    "wav": "",
+    "m4a": "ffmpeg -v error -nostdin -i FILE -c:a aac -b:a 160k",
+    "mov": "ffmpeg -v error -nostdin -f lavfi -i color=gray:size=64x36:rate=25 -i FILE -shortest -c:v mjpeg "
+    "-c:a pcm_s24le",
+    "edits.wav": "ffmpeg -v error -nostdin -i FILE -af aselect='FILTER',asetpts=N/SR/TB,asetrate=50000,aresample=48000",
+}
+_PROBE = (
+    "import time; began = time.perf_counter(); from pathlib import Path; "
+    "import sync_core.pipeline.compare_files; from sync_core.media.decode import AudioReader; import sys; "
+    "next(AudioReader(Path(sys.argv[1]), sys.argv[1]).blocks()); print(time.perf_counter() - began)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A pair to measure: its length, how its files are encoded, and what is asked of it.
+
+    `most` is the greatest ratio to ffmpeg; None where only memory is of interest.
+    """
+
+    minutes: int
+    ending: str
+    runs: int
+    most: float | None
+    depth: str = "full"
+
+    @property
+    def name(self) -> str:
+        depth = "" if self.depth == "full" else f" {self.depth}"
+        return f"{self.minutes} min {self.ending}{depth}"
+
+
+KINDS = (
+    Kind(2, "wav", 5, None),
+    Kind(20, "wav", 5, 2.0),
+    Kind(20, "edits.wav", 3, 4.0),
+    Kind(120, "wav", 2, 1.25),
+    Kind(120, "m4a", 2, 1.25),
+    Kind(120, "mov", 2, 1.25),
+    Kind(120, "wav", 2, 0.5, "quick"),
+    Kind(240, "wav", 1, None),
+)
 _HOW = (
-    f"Two stereo WAV files of {MINUTES} minutes, 48 kHz, 16 bit, another language over the same music and effects, the "
-    f"dub {LATE_SAMPLES / RATE_HZ:.6f} s late. `{_ANALYSE}` against `{_DECODE}` for the one file and then the other, "
-    f"in turns, start-up included, files in the page cache. Memory is the proportional set size of the process tree, "
-    f"sampled in {MEMORY_RUNS} runs of its own."
+    f"Stereo files, 48 kHz, another language over the same music and effects, the dub {LATE_SAMPLES / RATE_HZ:.6f} s "
+    "late; 16-bit WAV, AAC in m4a, 24-bit PCM beside pictures in MOV; `edits`: a minute left out of the dub after each "
+    f"five, and all of it 25/24 too fast. `sync-analyzer analyze MASTER DUB --json` against `{_DECODE}` for the one "
+    "file and then the other, in turns, start-up included, files in the page cache. CPU seconds, user and system, are "
+    "beside wall clock: on a busy machine they are what can be compared. Memory is anonymous memory of the process "
+    "tree, sampled in a run of its own."
 )
 
 
 def measure() -> Section:
-    """Make the pair if it isn't in the cache, and time both commands in turns."""
+    """Make the pairs that aren't in the cache, and time both commands in turns."""
     if shutil.which("ffmpeg") is None:
         raise RuntimeError("this benchmark compares with ffmpeg, which is not on this machine: apt-get install ffmpeg")
-    master, dub = _pair()
-    decoding, analysing = _decode_commands(master, dub), [_analyse_command(master, dub)]
-    _timed(decoding), _timed(analysing)  # so that the files are in the page cache
-    rounds = [(_timed(decoding), _timed(analysing)) for _ in range(RUNS)]
-    peaks = [_peak_bytes(analysing[0]) for _ in range(MEMORY_RUNS)]
-    return Section("One long pair", _HOW, tuple(_figures(rounds, peaks, _found_seconds(analysing[0]))))
+    chosen = json.loads(os.environ.get("BENCH_KINDS", "[]")) or [kind.name for kind in KINDS]
+    figures = [figure for kind in KINDS if kind.name in chosen for figure in _of_kind(kind)]
+    return Section("Long pairs", _HOW, (_start_up(_pair(2, "wav")[0]), *figures))
 
 
-def _pair() -> tuple[Path, Path]:
+def _start_up(file: Path) -> Figure:
+    runs = [
+        float(subprocess.run([sys.executable, "-c", _PROBE, str(file)], check=True, capture_output=True).stdout)
+        for _ in range(5)
+    ]
+    return at_most("import to first decoded sample", statistics.median(runs), 1, "s", detail=f" ({spread(runs, 's')})")
+
+
+def _of_kind(kind: Kind) -> Iterator[Figure]:
+    master, dub = _pair(kind.minutes, kind.ending)
+    decoding, analysing = _decode_commands(master, dub), [_analyse_command(master, dub, kind.depth)]
+    _timed(decoding)  # so that the files are in the page cache
+    rounds = [(_timed(decoding), _timed(analysing)) for _ in range(kind.runs)]
+    walls = [(decode[0], analyse[0]) for decode, analyse in rounds]
+    cpus = [(decode[1], analyse[1]) for decode, analyse in rounds]
+    yield _ratio(f"{kind.name}: wall clock, ffmpeg = 1", walls, kind.most)
+    yield _ratio(f"{kind.name}: CPU, ffmpeg = 1", cpus, None)
+    yield Figure(f"{kind.name}: analyze, CPU", spread([pair[1] for pair in cpus], "s"))
+    peak, found_seconds = _watched(analysing[0])
+    yield at_most(f"{kind.name}: peak anonymous memory", peak / _MB, MOST_MEMORY_MB, "MB")
+    if kind.ending != "edits.wav":
+        error_ms = 1000 * abs(found_seconds + LATE_SAMPLES / RATE_HZ)
+        yield at_most(f"{kind.name}: error of the offset", error_ms, 1, "ms")
+
+
+def _pair(minutes: int, ending: str) -> tuple[Path, Path]:
     """Give the two files, made once and kept in the cache."""
-    folder = cache_folder() / "bench" / f"pair-{MINUTES}-minutes"
+    folder = cache_folder() / "bench" / f"pair-{minutes}-minutes"
     if not folder.is_dir():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=folder.parent) as name:
-            work = Path(name) / folder.name
-            work.mkdir()
-            _write_pair(work / "master.wav", work / "dub.wav")
-            work.rename(folder)
-    return folder / "master.wav", folder / "dub.wav"
+        with _made_whole(folder) as work:
+            _write_pair(work / "master.wav", work / "dub.wav", minutes)
+    edited = ending == "edits.wav"
+    master, dub = (folder / f"master.{'wav' if edited else ending}", folder / f"dub.{ending}")
+    for file in (master, dub):
+        if not file.exists():
+            _encode(folder / f"{file.name.partition('.')[0]}.wav", file, _ENCODE[ending])
+    return master, dub
 
 
-def _write_pair(master: Path, dub: Path) -> None:
+@contextmanager
+def _made_whole(folder: Path) -> Iterator[Path]:
+    """Give a folder to fill, which takes its name only when all is in it."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=folder.parent) as name:
+        work = Path(name) / folder.name
+        work.mkdir()
+        yield work
+        work.rename(folder)
+
+
+def _encode(source: Path, file: Path, command: str) -> None:
+    kept = f"lt(mod(t,{CUT_SECONDS + 60}),{CUT_SECONDS})"
+    words = [{"FILE": str(source)}.get(word, word).replace("FILTER", kept) for word in command.split()]
+    part = file.with_name(f"part.{file.name}")
+    subprocess.run([*words, "-y", str(part)], check=True)
+    part.rename(file)
+
+
+def _write_pair(master: Path, dub: Path, minutes: int) -> None:
     recordings = _recordings()
     with wave.open(str(master), "wb") as one, wave.open(str(dub), "wb") as other:
         for file in (one, other):
             file.setparams((2, 2, RATE_HZ, 0, "NONE", ""))
         other.writeframes(bytes(4 * LATE_SAMPLES))
-        for minute in range(MINUTES):
+        for minute in range(minutes):
             programme = build_programme(recordings, seconds=60, seed=minute)
             one.writeframes(_pcm(programme.master))
             other.writeframes(_pcm(programme.dub))
@@ -92,8 +184,9 @@ def _decode_commands(*files: Path) -> list[list[str]]:
     return [[str(file) if word == "FILE" else word for word in _DECODE.split()] for file in files]
 
 
-def _analyse_command(master: Path, dub: Path) -> list[str]:
-    return [str(Path(sys.executable).with_name("sync-analyzer")), "analyze", str(master), str(dub), "--json"]
+def _analyse_command(master: Path, dub: Path, depth: str) -> list[str]:
+    program = str(Path(sys.executable).with_name("sync-analyzer"))
+    return [program, "analyze", str(master), str(dub), "--json", "--depth", depth]
 
 
 def _timed(commands: Sequence[list[str]]) -> tuple[float, float]:
@@ -106,37 +199,22 @@ def _timed(commands: Sequence[list[str]]) -> tuple[float, float]:
     return time.perf_counter() - began, cpu
 
 
-def _peak_bytes(command: list[str]) -> int:
+def _watched(command: list[str]) -> tuple[int, float]:
+    """Run a command; returns its peak of anonymous memory, bytes, and the offset that it found, seconds."""
     with (
-        subprocess.Popen(command, stdout=subprocess.DEVNULL) as process,
-        PeakMemory(process.pid, whole_tree=True, every_seconds=0.02) as memory,
+        subprocess.Popen(command, stdout=subprocess.PIPE) as process,
+        PeakMemory(process.pid, whole_tree=True, every_seconds=0.05) as memory,
     ):
-        process.wait()
-    return memory.peak_bytes
+        output, _ = process.communicate()
+    found = json.loads(output)["offset_seconds"]
+    return memory.peak_bytes, float("nan") if found is None else found
 
 
-def _found_seconds(command: list[str]) -> float:
-    done = subprocess.run(command, check=True, capture_output=True)
-    return float(json.loads(done.stdout)["offset_seconds"])
-
-
-def _figures(
-    rounds: list[tuple[tuple[float, float], tuple[float, float]]], peaks: list[int], found_seconds: float
-) -> Iterator[Figure]:
-    wall = [(decode[0], analyse[0]) for decode, analyse in rounds]
-    cpu = [(decode[1], analyse[1]) for decode, analyse in rounds]
-    yield _ratio("analyze against ffmpeg, wall clock", wall)
-    yield Figure("ffmpeg, both files, wall clock", spread([pair[0] for pair in wall], "s"))
-    yield Figure("analyze, wall clock", spread([pair[1] for pair in wall], "s"))
-    yield Figure("ffmpeg, both files, CPU", spread([pair[0] for pair in cpu], "s"))
-    yield Figure("analyze, CPU", spread([pair[1] for pair in cpu], "s"))
-    yield at_most("peak memory of the process tree", max(peaks) / _MB, 600, "MB")
-    error_ms = 1000 * abs(found_seconds + LATE_SAMPLES / RATE_HZ)
-    yield at_most("error of the offset that it found", error_ms, 1, "ms")
-
-
-def _ratio(what: str, pairs: list[tuple[float, float]]) -> Figure:
+def _ratio(what: str, pairs: list[tuple[float, float]], most: float | None) -> Figure:
     """Compare the medians; beside them, the extremes of the runs' own ratios."""
     ratios = [analyse / decode for decode, analyse in pairs]
     of_medians = statistics.median(pair[1] for pair in pairs) / statistics.median(pair[0] for pair in pairs)
-    return at_most(what, of_medians, 4, "times", detail=f" (runs: {min(ratios):.2f} to {max(ratios):.2f})")
+    detail = f" (runs: {min(ratios):.2f} to {max(ratios):.2f})"
+    if most is None:
+        return Figure(what, f"{of_medians:.3g} times{detail}")
+    return at_most(what, of_medians, most, "times", detail=detail)

@@ -74,8 +74,21 @@ def tree_pss_bytes(pid: int) -> int:
     return total
 
 
+def tree_anonymous_bytes(pid: int) -> int:
+    """Sum what a process tree holds that is no part of a file; memory maps of files don't count."""
+    total = 0
+    for process in tree(pid):
+        with contextlib.suppress(OSError):
+            lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
+            total += sum(1024 * int(line.split()[1]) for line in lines if line.startswith("RssAnon:"))
+    return total
+
+
 class PeakMemory:
-    """Samples the memory of a process in a thread, from `with` to its end; `peak_bytes` is the most that was seen."""
+    """Samples memory in a thread, from `with` to its end: a process's, or the anonymous memory of a whole tree.
+
+    `peak_bytes` is the most that was seen.
+    """
 
     def __init__(self, pid: int, *, whole_tree: bool, every_seconds: float) -> None:
         self.peak_bytes = 0
@@ -101,7 +114,7 @@ class PeakMemory:
 
     def _now(self) -> int:
         if self._whole_tree:
-            return tree_pss_bytes(self._pid)
+            return tree_anonymous_bytes(self._pid)
         with contextlib.suppress(psutil.NoSuchProcess):
             return int(psutil.Process(self._pid).memory_info().rss)
         return 0
