@@ -16,7 +16,7 @@ from sync_core.domain.errors import (
     SyncError,
 )
 from sync_core.media.files import looks_like_media
-from sync_core.media.remote_file import RemoteFile
+from sync_core.media.remote_file import BUFFER_BYTES, RemoteFile
 
 _DEMUXERS = (
     "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dts,dtshd,dv,eac3,flac,flv,gxf,loas,lxf,matroska,mlp,mov,mp3,mpc,mpc8,mpeg,"
@@ -32,9 +32,6 @@ _OPTIONS = {
     "analyzeduration": "20000000",
 }
 """Streams are looked for in the first 20 MB or 20 s, so that audio which starts late in a transport stream is found."""
-
-_BUFFER_BYTES = 64 * 1024
-"""Of a remote file: read anew after every jump, so no larger."""
 
 
 def open_container(file: Path | RemoteFile, name: str) -> InputContainer:
@@ -58,7 +55,7 @@ def open_container(file: Path | RemoteFile, name: str) -> InputContainer:
         # As `options` they would also go to the streams, and PyAV 17.0.1 crashes there on FLV and MPEG, whose streams
         # show up late.
         container = av.open(
-            source, "r", container_options=dict(_OPTIONS), metadata_errors="replace", buffer_size=_BUFFER_BYTES
+            source, "r", container_options=dict(_OPTIONS), metadata_errors="replace", buffer_size=BUFFER_BYTES
         )
     except (av.FFmpegError, ValueError, MemoryError) as error:
         raise _refusal(error, file, name) from error

@@ -4,7 +4,9 @@ How it is fetched changes with what is known::
 
     at first      blocks that grow with what was read without a jump: a header costs little, a whole file is soon read
                   in large blocks with others ahead
-    with a plan   the planned ranges only, concurrently; the samples of other streams are zeros; anything else as before
+    with a plan   the planned ranges only, concurrently; anything else as before, but for the samples of other streams:
+                  small ones are zeros, and large ones end after a byte. The demuxer takes that for a damaged packet and
+                  jumps to the next one; as nobody decodes it, gigabytes need not be copied.
 """
 
 from __future__ import annotations
@@ -22,12 +24,14 @@ if TYPE_CHECKING:
     from sync_core.media.read_ahead import ReadAhead
 
 FIRST_BYTES = 128 * 1024
+BUFFER_BYTES = 64 * 1024
+"""The buffer to open it with: read anew after every jump, so no larger. What is asked for beyond it is one packet."""
 _PLANNED_BLOCK_BYTES = 1024 * 1024
 _LARGEST_BLOCK_OF_A_HEADER_BYTES = 256 * 1024
 _LARGEST_BLOCK_BYTES = 2 * 1024 * 1024
 _LONG_RUN_BYTES = 2 * 1024 * 1024
 """What was read so far without a jump will go on: more is fetched ahead."""
-_ZEROS = bytes(1024 * 1024)
+_ZEROS = bytes(BUFFER_BYTES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,7 @@ class RemoteFile:
         self._unread = RangeMap(())
         self._run_start = 0
         self._position = 0
+        self._cut_at: int | None = None
         self._failure: BaseException | None = None
 
     @property
@@ -95,14 +100,16 @@ class RemoteFile:
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         origin = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self.size_bytes}[whence]
         self._position = max(origin + offset, 0)
+        self._cut_at = None
         return self._position
 
     def read(self, count: int = -1) -> bytes:
-        """Give the next bytes: at most `count`, at least one before the end."""
+        """Give the next bytes: at most `count`; none at the end, or where a packet that nobody decodes was cut."""
         self.raise_failure()
         left = self.size_bytes - self._position
         count = left if count < 0 else min(count, left)
-        if count <= 0:
+        if count <= 0 or self._position == self._cut_at:
+            self._cut_at = None
             return b""
         try:
             given = self._read(self._position, count)
@@ -120,10 +127,17 @@ class RemoteFile:
         if not self._block.start <= at < self._block.stop:
             unread = self._unread_at(at)
             if unread is not None:
-                return _ZEROS[: min(count, unread.stop - at)]
+                return self._unread_bytes(at, count, unread.stop - at)
             self._go_to(at)
         begin = at - self._block.start
         return bytes(memoryview(self._data)[begin : begin + count])
+
+    def _unread_bytes(self, at: int, count: int, left: int) -> bytes:
+        """Give zeros; of a packet that fills more than the demuxer's buffer, only one, and then its end."""
+        if BUFFER_BYTES < count <= left:
+            self._cut_at = at + 1
+            return _ZEROS[:1]
+        return _ZEROS[: min(count, left)]
 
     def _unread_at(self, at: int) -> ByteRange | None:
         """Give the stretch at a position that need not be read, up to where something is wanted."""
