@@ -1,6 +1,8 @@
 """The published benchmark: generate a corpus, run the product over it, score it, and write docs/accuracy.md.
 
 python -m tests.accuracy.run [--recordings b] [--seed 1] [--scale small|full] [--families a,b] [--page FILE]
+
+The page also shows what `python -m tests.accuracy.unrelated` measured last on the same recordings.
 """
 
 from __future__ import annotations
@@ -12,9 +14,10 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-from tests.accuracy import corpus, score
+from tests.accuracy import corpus, diagram, score
 
 PAGE = Path(__file__).parents[2] / "docs" / "accuracy.md"
+PICTURE = PAGE.with_name("reliability.svg")
 FOLDER = Path.home() / ".cache" / "sync-accuracy"
 COLUMNS = {
     "cases": "cases",
@@ -30,7 +33,6 @@ COLUMNS = {
     "calibration_error": "calibration",
     "brier": "Brier",
 }
-BINS = 10
 
 
 def analyse(folder: Path, jobs: int) -> Path:
@@ -59,19 +61,21 @@ def table(outcomes: list[dict]) -> list[str]:
 
 def reliability(outcomes: list[dict]) -> list[str]:
     """What was claimed against what came true, by confidence, in Markdown."""
-    groups = defaultdict(list)
-    for outcome in outcomes:
-        if outcome["claimed"]:
-            groups[min(int(outcome["confidence"] * BINS), BINS - 1)].append(outcome)
-    rows = ["| confidence | results | mean confidence | right | |", "|---|---|---|---|---|"]
-    for index, group in sorted(groups.items()):
-        claimed = sum(outcome["confidence"] for outcome in group) / len(group)
-        right = sum(outcome["right"] for outcome in group) / len(group)
-        bar = "#" * round(20 * right)
-        rows.append(
-            f"| {index / BINS:.1f} to {(index + 1) / BINS:.1f} | {len(group)} | {claimed:.3f} | {right:.3f} | {bar} |"
-        )
-    return rows
+    rows = ["| mean confidence | right | answers |", "|---|---|---|"]
+    return rows + [f"| {claimed:.3f} | {right:.3f} | {count} |" for claimed, right, count in diagram.bins_of(outcomes)]
+
+
+def unrelated(recordings: str) -> str:
+    """What was measured last on pairs that have nothing in common."""
+    runs = sorted(FOLDER.glob(f"unrelated-{recordings}-*.json"), key=lambda path: path.stat().st_mtime)
+    if not runs:
+        return "Not measured on these recordings yet: `python -m tests.accuracy.unrelated` does."
+    figures = json.loads(runs[-1].read_text())
+    return (
+        f"{figures['pairs']} more pairs of 15 to 60 s without anything in common (`python -m tests.accuracy.unrelated "
+        f"--recordings {figures['recordings']} --seed {figures['seed']}`): {figures['false_matches']} false matches; "
+        f"the highest confidence of any is {figures['highest_confidence']:.3f}."
+    )
 
 
 def _shown(value: float | None) -> str:
@@ -90,6 +94,8 @@ def page(outcomes: list[dict], manifest: dict, command: str) -> str:
         scale=manifest["scale"],
         table="\n".join(table(outcomes)),
         reliability="\n".join(reliability(outcomes)),
+        picture=PICTURE.name,
+        unrelated=unrelated(manifest["recordings"]),
         wrong="\n".join(wrong) or "None.",
     )
 
@@ -114,6 +120,7 @@ def main(argv: list[str] | None = None) -> int:
     score.report(outcomes, worst=20)
     manifest = json.loads((folder / "manifest.json").read_text())
     command = "python -m tests.accuracy.run " + " ".join(argv if argv is not None else sys.argv[1:])
+    args.page.with_name(PICTURE.name).write_text(diagram.svg(outcomes))
     args.page.write_text(page(outcomes, manifest, command.strip()))
     return 0
 
