@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,36 +20,63 @@ _TAPS = 16
 _WINDOW = np.hanning(_WINDOW_SAMPLES + 1)[:-1].astype(np.float32)
 
 
-def place_join(one: NDArray[np.float64], other: NDArray[np.float64], least_gap_steps: int) -> tuple[int, int]:
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """How well the dub agrees with a line, step by step.
+
+    Attributes
+    ----------
+    agreement : [shape=(n_steps,), float64]
+        About 0 where the dub does not lie on the line.
+    doubt : [shape=(n_steps,), float64]
+        What agreement has to exceed to speak for the line: a small constant where sound is expected, 0 in silence.
+    """
+
+    agreement: NDArray[np.float64]
+    doubt: NDArray[np.float64]
+
+    @property
+    def gain(self) -> NDArray[np.float64]:
+        """What each step adds if the dub is said to lie on the line, against lying on none."""
+        return self.agreement - self.doubt
+
+    def only(self, first: int, last: int) -> Steps:
+        """Keep steps from `first` up to `last`; the others say nothing."""
+        inside = np.zeros(self.agreement.size, bool)
+        inside[first:last] = True
+        return Steps(np.where(inside, self.agreement, 0.0), np.where(inside, self.doubt, 0.0))
+
+
+def place_join(one: Steps, other: Steps, least_gap_steps: int) -> tuple[int, int]:
     """Find the step at which the dub leaves one line, and that at which it takes up the next.
 
     Parameters
     ----------
-    one, other : [shape=(n_steps,), float64]
-        Agreement with the line before and the line after, above 0 where the dub lies on it.
+    one, other
+        Agreement with the line before and the line after.
     least_gap_steps
         What lies closer together is one join: where the sum of the one before it and the other after it is highest.
+        There the dub lies on either line, so that doubt, which speaks for neither, is left out.
 
     Returns
     -------
     end, start
         Edges of steps, 0 to n_steps; equal unless there is a gap.
     """
-    upto, onward = _before(one), _after(other)
-    end, start = int(np.argmax(upto)), _last_argmax(onward)
+    end, start = place_end(one), place_start(other)
     if start - end < least_gap_steps:
-        end = start = _last_argmax(upto + onward)
+        end = start = _last_argmax(_before(one.agreement) + _after(other.agreement))
     return end, start
 
 
-def place_start(steps: NDArray[np.float64]) -> int:
+def place_start(steps: Steps) -> int:
     """Find the edge of steps from which on the dub lies on a line."""
-    return _last_argmax(_after(steps))
+    return _last_argmax(_after(steps.gain))
 
 
-def place_end(steps: NDArray[np.float64]) -> int:
+def place_end(steps: Steps) -> int:
     """Find the edge of steps up to which the dub lies on a line."""
-    return int(np.argmax(_before(steps)))
+    return int(np.argmax(_before(steps.gain)))
 
 
 def _before(steps: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -64,14 +93,14 @@ def _last_argmax(values: NDArray[np.float64]) -> int:
     return int(len(values) - 1 - np.argmax(values[::-1]))
 
 
-def coherence_steps(master: Track, dub: Track, fit: Fit, first: int, last: int) -> NDArray[np.float64]:
+def coherence_steps(master: Track, dub: Track, fit: Fit, first: int, last: int) -> Steps:
     """Whitened coherence of the dub with the master along a line, in steps of 5 ms.
 
     Returns
     -------
-    coherence : [shape=(n_steps,), float64, -1 to 1]
-        Step k is about dub samples `first + 80 k` to `first + 80 k + 80`. Where the master sounds it is lowered by a
-        small constant, so that sound without a counterpart speaks against the line; where it is silent it is 0.
+    steps
+        Step k is about dub samples `first + 80 k` to `first + 80 k + 80`. Agreement is -1 to 1; where the master sounds
+        it is doubted, so that sound without a counterpart speaks against the line; where it is silent both are 0.
     """
     count = max((last - first) // STEP_SAMPLES, 0)
     margin = (_WINDOW_SAMPLES - STEP_SAMPLES) // 2
@@ -81,7 +110,9 @@ def coherence_steps(master: Track, dub: Track, fit: Fit, first: int, last: int) 
     expected, size = np.abs(ours), np.abs(ours) * np.abs(theirs)
     both = size > _QUIETEST**2
     whitened = np.where(both, fit.sign * (ours * np.conj(theirs)).real / np.where(both, size, 1.0), 0.0)
-    return np.asarray(np.where(expected > _QUIETEST, whitened - _DOUBT, 0.0).mean(axis=1), np.float64)
+    sounds = expected > _QUIETEST
+    agreement = np.where(sounds, whitened, 0.0).mean(axis=1)
+    return Steps(np.asarray(agreement, np.float64), np.asarray(_DOUBT * sounds.mean(axis=1), np.float64))
 
 
 def _spectra(samples: NDArray[np.float32], count: int) -> NDArray[np.complex64]:

@@ -329,8 +329,8 @@ def _join(witness: Witness, one: _Stretch, other: _Stretch) -> tuple[int, int]:
     if last <= first:
         return other.first_clear, other.first_clear
     before, after = witness.steps(one.fit, first, last), witness.steps(other.fit, first, last)
-    before[max(other.first_clear - first, 0) // witness.step_samples :] = 0.0
-    after[: max(one.last_clear - first, 0) // witness.step_samples] = 0.0
+    before = before.only(0, max(other.first_clear - first, 0) // witness.step_samples)
+    after = after.only(max(one.last_clear - first, 0) // witness.step_samples, after.agreement.size)
     end, start = boundaries.place_join(before, after, _SHORTEST_INSERT_SAMPLES // witness.step_samples)
     return first + end * witness.step_samples, first + start * witness.step_samples
 

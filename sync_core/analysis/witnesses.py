@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from sync_core.analysis import anchors, boundaries, envelopes, evidence, fit, mel, rates
 from sync_core.analysis.anchors import Anchor
+from sync_core.analysis.boundaries import Steps
 from sync_core.analysis.coherence import BLOCK_SAMPLES
 from sync_core.analysis.fit import Fit
 from sync_core.analysis.line import Line
@@ -49,7 +50,7 @@ class Witness(Protocol):
     def along(self, line: Line) -> NDArray[np.float64]:
         """Score every row of the dub on a line, as `evidence.along` does."""
 
-    def steps(self, found: Fit, first: int, last: int) -> NDArray[np.float64]:
+    def steps(self, found: Fit, first: int, last: int) -> Steps:
         """Agreement with a line in steps between two dub samples, about 0 where there is none."""
 
 
@@ -71,7 +72,7 @@ class Waveforms:
     def along(self, line: Line) -> NDArray[np.float64]:
         return evidence.along(self.pair.master, self.pair.dub, line, on_block=self.pair.on_block)
 
-    def steps(self, found: Fit, first: int, last: int) -> NDArray[np.float64]:
+    def steps(self, found: Fit, first: int, last: int) -> Steps:
         return boundaries.coherence_steps(self.pair.master, self.pair.dub, found, first, last)
 
 
@@ -114,11 +115,11 @@ class Envelopes:
         scores = np.where(power > 0, total / np.sqrt(np.maximum(power, 1e-9)), 0.0)
         return np.where(count > 0, scores, np.nan)
 
-    def steps(self, found: Fit, first: int, last: int) -> NDArray[np.float64]:
+    def steps(self, found: Fit, first: int, last: int) -> Steps:
         begin, end = first // mel.HOP_SAMPLES, last // mel.HOP_SAMPLES
         products, energies = self._products(found.line, begin, end)
         doubt = self._DOUBT * np.sqrt(self.pair.dub_features.values.shape[0])
-        return np.asarray(np.nan_to_num(products) - doubt * (energies > 0))
+        return Steps(np.asarray(np.nan_to_num(products)), np.asarray(doubt * (energies > 0)))
 
     def _products(self, line: Line, begin: int, end: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Products of features along a line, and their variance for unlike sound, for hops `begin` to `end`."""
