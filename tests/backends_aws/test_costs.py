@@ -38,7 +38,7 @@ async def test_an_item_that_takes_no_time(ministack: AwsBackend) -> None:
 
 
 async def test_an_item_that_takes_its_time(ministack: AwsBackend) -> None:
-    """META is read once more then, for what was known of it is old. The one heartbeat of each item does not count."""
+    """META is read once more then at the most, for what was known of it is old. Heartbeats do not count."""
 
     async def slow(_request: AnalysisRequest, _on_progress: OnProgress) -> AnalysisResult:
         await asyncio.sleep(2.2)
@@ -48,9 +48,13 @@ async def test_an_item_that_takes_its_time(ministack: AwsBackend) -> None:
     await yard.started(2, parallel_jobs=1)
     ledger = await Ledger.of(ministack)
     await yard.work()
-    heartbeat = Counter({"UpdateItem": 2, "GetItem": 2, "ChangeMessageVisibility": 2})
-    counts = ledger.counts - heartbeat
-    assert (counts["GetItem"], counts["TransactWriteItems"], counts["UpdateItem"]) == (2, 4, 0)
+    heartbeats = ledger.counts["ChangeMessageVisibility"]
+    counts = ledger.counts - Counter(
+        {"UpdateItem": heartbeats, "GetItem": heartbeats, "ChangeMessageVisibility": heartbeats}
+    )
+    assert heartbeats >= 2
+    assert counts["GetItem"] <= 2
+    assert (counts["TransactWriteItems"], counts["UpdateItem"]) == (4, 0)
     assert counts.total() <= MOST_REQUESTS_PER_ITEM * 2
 
 
