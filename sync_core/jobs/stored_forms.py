@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 
 from sync_core.domain.batch import ItemRequest
 from sync_core.domain.methods import AiModel, Method
-from sync_core.domain.micros import from_micros, to_micros
-from sync_core.jobs.ports.event_outbox import Attempt
 
 
 def request_text(request: ItemRequest) -> str:
@@ -41,17 +38,6 @@ def request_of(text: str) -> ItemRequest:
         per_channel=per_channel,
         pinned=(pinned[0][0], pinned[0][1]) if pinned else None,
     )
-
-
-def attempts_text(attempts: Sequence[Attempt]) -> str:
-    """Give the stored form of a delivery's attempts: a JSON list of lists in the order of their fields."""
-    fields = [(to_micros(each.began_at), each.seconds, each.status_code, each.error) for each in attempts]
-    return json.dumps(fields, separators=(",", ":"))
-
-
-def attempts_of(text: str) -> tuple[Attempt, ...]:
-    """Read what `attempts_text` gave."""
-    return tuple(Attempt(from_micros(began_at), *others) for began_at, *others in json.loads(text))
 
 
 def storable(text: str | None) -> str | None:

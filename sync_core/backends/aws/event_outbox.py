@@ -18,11 +18,12 @@ from itertools import islice
 
 from sync_core.backends.aws.keys import EVENT_PREFIX, WEBHOOKS_DUE, Key, event_key, meta_key
 from sync_core.backends.aws.resources import ITEMS_DUE
-from sync_core.backends.aws.rows import delivery_changes, delivery_of, event_of_row
+from sync_core.backends.aws.rows import delivery_changes
 from sync_core.backends.aws.table import ConditionFailed, Table, Update
 from sync_core.backends.aws.wire import Expression, Row, all_of
 from sync_core.domain.micros import to_micros
 from sync_core.jobs.ports.event_outbox import Event, WebhookDelivery
+from sync_core.jobs.stored_events import read_delivery, read_event
 
 _MOST_KEYS = 5000
 _MOST_REMEMBERED = 20_000
@@ -37,10 +38,10 @@ class AwsEventOutbox:
         self._receivers: dict[Key, str] = {}
 
     async def of_batch(self, batch_id: str) -> tuple[Event, ...]:
-        return tuple(map(event_of_row, await self._rows(batch_id)))
+        return tuple(map(read_event, await self._rows(batch_id)))
 
     async def deliveries(self, batch_id: str) -> tuple[WebhookDelivery, ...]:
-        return tuple(delivery_of(row) for row in await self._rows(batch_id) if "status" in row)
+        return tuple(read_delivery(row) for row in await self._rows(batch_id) if "status" in row)
 
     async def due(
         self, *, now: datetime, limit: int, is_wanted: Callable[[str], bool] = lambda _url: True
@@ -79,7 +80,7 @@ class AwsEventOutbox:
         known = (key for key in keys if key in self._receivers)
         chosen = list(islice((key for key in known if is_wanted(self._receivers[key])), most))
         rows |= await self._table.get_many([key for key in chosen if key not in rows])
-        return [delivery_of(rows[key]) for key in chosen if key in rows and _is_due(rows[key], now)]
+        return [read_delivery(rows[key]) for key in chosen if key in rows and _is_due(rows[key], now)]
 
     def _remember(self, rows: Mapping[Key, Row]) -> None:
         if len(self._receivers) > _MOST_REMEMBERED:

@@ -14,7 +14,6 @@ from sync_core.domain.batch import (
     BatchStatus,
     Change,
     Counters,
-    EventType,
     Item,
     ItemProgress,
     ItemRequest,
@@ -22,8 +21,9 @@ from sync_core.domain.batch import (
     Priority,
 )
 from sync_core.domain.micros import from_micros, micros_or_none, time_or_none, to_micros
-from sync_core.jobs.ports.event_outbox import DeliveryStatus, Event, WebhookDelivery
-from sync_core.jobs.stored_forms import attempts_of, attempts_text, request_of, request_text, storable
+from sync_core.jobs.ports.event_outbox import Event, WebhookDelivery
+from sync_core.jobs.stored_events import stored_delivery, stored_event
+from sync_core.jobs.stored_forms import request_of, request_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,60 +163,17 @@ def _unpacked(content: bytes) -> Mapping[str, object]:
 
 
 def event_row(event: Event, *, expires_at: int) -> Row:
-    """Give a new event's row; one with a receiver is due at once."""
-    created_at = to_micros(event.created_at)
-    has_receiver = event.webhook_url is not None
-    return {
-        "event_id": event.event_id,
-        "event_type": event.event_type.value,
-        "batch_id": event.batch_id,
-        "webhook_url": event.webhook_url,
-        "created_at": created_at,
-        "payload": json.dumps(event.payload, separators=(",", ":")),
-        "expires_at": expires_at,
-        "version": 0,
-        "status": DeliveryStatus.PENDING.value if has_receiver else None,
-        "due": WEBHOOKS_DUE if has_receiver else None,
-        "due_at": created_at if has_receiver else None,
-    }
-
-
-def event_of_row(row: Row) -> Event:
-    return Event(
-        event_id=row["event_id"],
-        event_type=EventType(row["event_type"]),
-        batch_id=row["batch_id"],
-        webhook_url=row.get("webhook_url"),
-        created_at=from_micros(row["created_at"]),
-        payload=json.loads(row["payload"]),
-    )
+    """Give a new event's row."""
+    stored = stored_event(event)
+    return {**stored, "expires_at": expires_at, "version": 0, **_listed_if_due(stored)}
 
 
 def delivery_changes(delivery: WebhookDelivery) -> Row:
     """Give the attributes of an event that its delivery moves."""
-    is_due = delivery.next_attempt_at is not None
-    return {
-        "version": delivery.version + 1,
-        "status": delivery.status.value,
-        "due": WEBHOOKS_DUE if is_due else None,
-        "due_at": micros_or_none(delivery.next_attempt_at),
-        "claimed_until": micros_or_none(delivery.claimed_until),
-        "tries": delivery.tries,
-        "replays": delivery.replays,
-        "attempts": attempts_text(delivery.attempts),
-        "reason": storable(delivery.reason),
-    }
+    stored = stored_delivery(delivery)
+    return {**stored, "version": delivery.version + 1, **_listed_if_due(stored)}
 
 
-def delivery_of(row: Row) -> WebhookDelivery:
-    return WebhookDelivery(
-        event=event_of_row(row),
-        status=DeliveryStatus(row["status"]),
-        attempts=attempts_of(row.get("attempts", "[]")),
-        tries=row.get("tries", 0),
-        replays=row.get("replays", 0),
-        next_attempt_at=time_or_none(row.get("due_at")),
-        claimed_until=time_or_none(row.get("claimed_until")),
-        reason=row.get("reason"),
-        version=row["version"],
-    )
+def _listed_if_due(stored: Row) -> Row:
+    """Put an event into the index of what is due, or take it out."""
+    return {"due": None if stored["due_at"] is None else WEBHOOKS_DUE}

@@ -13,7 +13,6 @@ from sync_core.backends.embedded.rows import (
     StoredBatch,
     all_values,
     batch_of,
-    event_values,
     mutable_values,
 )
 from sync_core.domain import batch as rules
@@ -22,6 +21,7 @@ from sync_core.domain.errors import batch_not_found
 from sync_core.domain.ids import analysis_id_of_single
 from sync_core.jobs.overdue import Overdue
 from sync_core.jobs.ports.event_outbox import event_of
+from sync_core.jobs.stored_events import stored_event
 
 
 def find_batch(db: sqlite3.Connection, batch_id: str) -> StoredBatch:
@@ -68,4 +68,4 @@ def store_change(
 def _record_event(db: sqlite3.Connection, change: Change, now: datetime) -> None:
     event = event_of(change, now)
     if event is not None:
-        db.execute(INSERT_EVENT, event_values(event))
+        db.execute(INSERT_EVENT, stored_event(event))

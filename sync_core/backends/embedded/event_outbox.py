@@ -9,9 +9,10 @@ from datetime import datetime
 from itertools import islice
 
 from sync_core.backends.embedded.database import Database
-from sync_core.backends.embedded.rows import UPDATE_DELIVERY, delivery_of, delivery_values, event_of_row
+from sync_core.backends.embedded.rows import UPDATE_DELIVERY, delivery_values
 from sync_core.domain.micros import to_micros
 from sync_core.jobs.ports.event_outbox import Event, WebhookDelivery
+from sync_core.jobs.stored_events import read_delivery, read_event
 
 
 class EmbeddedEventOutbox:
@@ -21,7 +22,7 @@ class EmbeddedEventOutbox:
         self._database = database
 
     async def of_batch(self, batch_id: str) -> tuple[Event, ...]:
-        return await self._database.read(lambda db: tuple(map(event_of_row, _of_batch(db, batch_id))))
+        return await self._database.read(lambda db: tuple(read_event(dict(row)) for row in _of_batch(db, batch_id)))
 
     async def deliveries(self, batch_id: str) -> tuple[WebhookDelivery, ...]:
         return await self._database.read(lambda db: _deliveries(db, batch_id))
@@ -42,7 +43,7 @@ def _of_batch(db: sqlite3.Connection, batch_id: str) -> list[sqlite3.Row]:
 
 
 def _deliveries(db: sqlite3.Connection, batch_id: str) -> tuple[WebhookDelivery, ...]:
-    return tuple(delivery_of(row) for row in _of_batch(db, batch_id) if row["webhook_url"] is not None)
+    return tuple(read_delivery(dict(row)) for row in _of_batch(db, batch_id) if row["webhook_url"] is not None)
 
 
 def _due(db: sqlite3.Connection, now: datetime, is_wanted: Callable[[str], bool]) -> Iterator[WebhookDelivery]:
@@ -50,4 +51,4 @@ def _due(db: sqlite3.Connection, now: datetime, is_wanted: Callable[[str], bool]
     rows = db.execute(
         "SELECT * FROM events INDEXED BY events_due WHERE due_at <= ? ORDER BY due_at, event_no", (to_micros(now),)
     )
-    return (delivery_of(row) for row in rows if is_wanted(row["webhook_url"]))
+    return (read_delivery(dict(row)) for row in rows if is_wanted(row["webhook_url"]))

@@ -10,15 +10,15 @@ from sync_core.domain.batch import (
     Batch,
     BatchStatus,
     Counters,
-    EventType,
     Item,
     ItemProgress,
     ItemStatus,
     Priority,
 )
 from sync_core.domain.micros import from_micros, micros_or_none, time_or_none, to_micros
-from sync_core.jobs.ports.event_outbox import DeliveryStatus, Event, WebhookDelivery
-from sync_core.jobs.stored_forms import attempts_of, attempts_text, request_of, storable
+from sync_core.jobs.ports.event_outbox import WebhookDelivery
+from sync_core.jobs.stored_events import stored_delivery
+from sync_core.jobs.stored_forms import request_of
 
 _MUTABLE = (
     "status", "total", "next_item", "in_flight", "completed", "failed", "cancelled", "confidence_sum",
@@ -144,57 +144,6 @@ def compact_json(value: object) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
-def event_values(event: Event) -> dict[str, object]:
-    """Give the parameters of INSERT_EVENT; an event with a receiver is due at once."""
-    created_at = to_micros(event.created_at)
-    has_receiver = event.webhook_url is not None
-    return {
-        "event_id": event.event_id,
-        "event_type": event.event_type.value,
-        "batch_id": event.batch_id,
-        "webhook_url": event.webhook_url,
-        "created_at": created_at,
-        "payload": compact_json(event.payload),
-        "status": DeliveryStatus.PENDING.value if has_receiver else None,
-        "due_at": created_at if has_receiver else None,
-    }
-
-
 def delivery_values(delivery: WebhookDelivery) -> dict[str, object]:
     """Give the parameters of UPDATE_DELIVERY."""
-    return {
-        "event_id": delivery.event.event_id,
-        "version": delivery.version,
-        "status": delivery.status.value,
-        "due_at": micros_or_none(delivery.next_attempt_at),
-        "claimed_until": micros_or_none(delivery.claimed_until),
-        "tries": delivery.tries,
-        "replays": delivery.replays,
-        "attempts": attempts_text(delivery.attempts),
-        "reason": storable(delivery.reason),
-    }
-
-
-def event_of_row(row: sqlite3.Row) -> Event:
-    return Event(
-        event_id=row["event_id"],
-        event_type=EventType(row["event_type"]),
-        batch_id=row["batch_id"],
-        webhook_url=row["webhook_url"],
-        created_at=from_micros(row["created_at"]),
-        payload=json.loads(row["payload"]),
-    )
-
-
-def delivery_of(row: sqlite3.Row) -> WebhookDelivery:
-    return WebhookDelivery(
-        event=event_of_row(row),
-        status=DeliveryStatus(row["status"]),
-        attempts=attempts_of(row["attempts"]),
-        tries=row["tries"],
-        replays=row["replays"],
-        next_attempt_at=time_or_none(row["due_at"]),
-        claimed_until=time_or_none(row["claimed_until"]),
-        reason=row["reason"],
-        version=row["version"],
-    )
+    return {**stored_delivery(delivery), "event_id": delivery.event.event_id, "version": delivery.version}
