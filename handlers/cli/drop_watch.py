@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,6 +19,7 @@ from sync_core.backends.embedded.dropped_files import DroppedFiles
 from sync_core.domain.errors import ConfigurationError, SyncError
 from sync_core.jobs.drop import StillWritten, TakeDrop
 from sync_core.jobs.drop_results import WriteDropResults
+from sync_core.jobs.duties import Duty, repeated
 from sync_core.jobs.ports.clock import SystemClock
 
 P = ParamSpec("P")
@@ -59,13 +60,10 @@ async def drop_folder_watched(settings: ServeSettings) -> AsyncIterator[None]:
     duties = [watcher.listen, watcher.scan, watcher.take, _writing(build_drop_results(backend, store, clock))]
     logging.getLogger("watchfiles").setLevel(logging.WARNING)  # it would log each change
     log.info("files dropped into %s become batches; their results go to %s", folder, results)
-    tasks = [asyncio.create_task(_for_ever(duty)) for duty in duties]
     try:
-        yield
+        async with repeated(*duties, clock=clock, pause_after_error_seconds=_AFTER_ERROR_SECONDS):
+            yield
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.to_thread(looking.shutdown)
         await backend.close()
 
@@ -133,19 +131,9 @@ class _Watcher:
         return await asyncio.get_running_loop().run_in_executor(self._looking, lambda: look(*args, **kwargs))
 
 
-def _writing(results: WriteDropResults) -> Callable[[], Awaitable[None]]:
+def _writing(results: WriteDropResults) -> Duty:
     async def write() -> None:
         await results.write_due()
         await asyncio.sleep(_RESULTS_SECONDS)
 
     return write
-
-
-async def _for_ever(duty: Callable[[], Awaitable[None]]) -> None:
-    """Repeat a duty; an error in one round must not end the rounds after it."""
-    while True:
-        try:
-            await duty()
-        except Exception:
-            log.exception("watching the drop folder failed and will be tried again")
-            await asyncio.sleep(_AFTER_ERROR_SECONDS)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from sync_core.domain.batch import Priority
 from sync_core.domain.errors import SyncError, TransientError
 from sync_core.domain.worker import WorkerInfo
+from sync_core.jobs.duties import repeated
 from sync_core.jobs.ports.clock import Clock
 from sync_core.jobs.ports.work_queue import Delivery, WorkQueue
 from sync_core.jobs.ports.worker_registry import WorkerRegistry
@@ -82,7 +82,8 @@ class WorkerLoop:
         WorkerBroken
             After too many unforeseen errors in a row on different items.
         """
-        async with self._background(self._announce, self._sweep):
+        pause = self.policy.storage_pause_seconds
+        async with repeated(self._announce, self._sweep, clock=self.clock, pause_after_error_seconds=pause):
             try:
                 await self._receive_until_stopped()
             finally:
@@ -193,22 +194,3 @@ class WorkerLoop:
     async def _sweep(self) -> None:
         await self.sweeper.sweep()
         await self.clock.sleep(self.policy.sweep_seconds)
-
-    @asynccontextmanager
-    async def _background(self, *duties: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
-        tasks = [asyncio.create_task(self._for_ever(duty)) for duty in duties]
-        try:
-            yield
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _for_ever(self, duty: Callable[[], Awaitable[None]]) -> None:
-        """Repeat a duty; an error in one round must not end the rounds after it."""
-        while True:
-            try:
-                await duty()
-            except Exception:
-                log.exception("a background duty failed and will be tried again")
-                await self.clock.sleep(self.policy.storage_pause_seconds)
