@@ -9,9 +9,11 @@ The same seed gives the same corpus. Families, and what each varies, are in docs
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import sys
 import zlib
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import lru_cache
 from pathlib import Path
@@ -103,6 +105,23 @@ def _library(cache: Path, half: str) -> Library:
 
 
 def main(argv: list[str] | None = None) -> int:
+    args = _arguments(argv)
+    fetch_packages(args.cache)
+    _library(args.cache, args.recordings)  # decode the prompts once, before the workers start
+    args.out.mkdir(parents=True, exist_ok=True)
+    manifest = {
+        "seed": args.seed,
+        "scale": args.scale,
+        "recordings": args.recordings,
+        "sample_rate": SR,
+        "convention": "master_time = speed * dub_time + offset; a late dub has a negative offset",
+        "cases": list(_make_cases(args)),
+    }
+    (args.out / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+    return 0
+
+
+def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=1)
@@ -114,42 +133,36 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "sync-bench")
     parser.add_argument("--jobs", type=int, default=2)
     args = parser.parse_args(argv)
-
-    families = args.families.split(",") if args.families else list(FAMILIES)
-    if unknown := set(families) - set(FAMILIES):
+    if unknown := set((args.families or "").split(",")) - {"", *FAMILIES}:
         parser.error(f"unknown families: {', '.join(sorted(unknown))}")
-    fetch_packages(args.cache)
-    _library(args.cache, args.recordings)  # decode the prompts once, before the workers start
-    args.out.mkdir(parents=True, exist_ok=True)
+    return args
+
+
+def _tasks(args: argparse.Namespace) -> list[tuple[str, int]]:
+    """Families with the numbers of their cases."""
 
     def count(family: str) -> int:
         small, full = FAMILIES[family][1:]
         return (small or (1 if args.families else 0)) if args.scale == "small" else full
 
-    tasks = [(f, i) for f in families for i in range(count(f))]
+    families = args.families.split(",") if args.families else list(FAMILIES)
+    return [(family, index) for family in families for index in range(count(family))]
+
+
+def _make_cases(args: argparse.Namespace) -> Iterator[dict]:
+    tasks = _tasks(args)
     common = (args.seed, args.scale, args.out.resolve(), args.cache.resolve(), args.recordings)
-    cases = []
+    made = itertools.count(1)
     # the long ones need gigabytes each, so they run alone
     for jobs, group in ((args.jobs, [t for t in tasks if t[0] != "long"]), (1, [t for t in tasks if t[0] == "long"])):
         with ProcessPoolExecutor(jobs) as pool:
-            futures = [pool.submit(make_case, f, i, *common) for f, i in group]
-            for done in futures:
-                cases.append(done.result())
+            for future in [pool.submit(make_case, family, index, *common) for family, index in group]:
+                case = future.result()
                 print(
-                    f"[{len(cases)}/{len(tasks)}] {cases[-1]['id']} {cases[-1]['variant']} "
-                    f"offset={cases[-1]['offset_seconds']}",
+                    f"[{next(made)}/{len(tasks)}] {case['id']} {case['variant']} offset={case['offset_seconds']}",
                     flush=True,
                 )
-    manifest = {
-        "seed": args.seed,
-        "scale": args.scale,
-        "recordings": args.recordings,
-        "sample_rate": SR,
-        "convention": "master_time = speed * dub_time + offset; a late dub has a negative offset",
-        "cases": cases,
-    }
-    (args.out / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
-    return 0
+                yield case
 
 
 if __name__ == "__main__":

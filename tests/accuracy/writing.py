@@ -11,69 +11,33 @@ import soxr
 from tests.accuracy.level import SR, run
 from tests.accuracy.timing import delay_between
 
+FFMPEG = ("ffmpeg", "-v", "error", "-y")
+MONO = ("-ac", "1", "-ar", str(SR), "-f", "f32le", "-")
+
 
 def encode(audio: np.ndarray, path: Path, recipe: dict) -> float:
     """Encode with ffmpeg; returns by how much the decoded file is late against `audio`."""
-    layout = {1: "mono", 2: "stereo", 6: "5.1"}[audio.shape[1]]
-    command = [
-        "ffmpeg",
-        "-v",
-        "error",
-        "-y",
-        "-f",
-        "f32le",
-        "-ar",
-        str(SR),
-        "-channel_layout",
-        layout,
-        "-ac",
-        str(audio.shape[1]),
-        "-i",
-        "-",
-    ]
-    if recipe.get("video"):
-        seconds = audio.shape[0] / SR
-        command += [
-            "-f",
-            "lavfi",
-            "-i",
-            f"testsrc2=s=192x108:r=25:d={seconds:.6f}",
-            "-map",
-            "1:v",
-            "-map",
-            "0:a",
-            *recipe["video"],
-        ]
-    command += [*recipe["args"], "-fflags", "+bitexact", str(path)]
-    run(command, input=np.ascontiguousarray(audio, dtype="<f4").tobytes())
-    raw = run(
-        ["ffmpeg", "-v", "error", "-i", str(path), "-map", "0:a:0", "-ac", "1", "-ar", str(SR), "-f", "f32le", "-"]
-    ).stdout
-    decoded = np.frombuffer(raw, "<f4")
-    reference = run(
-        [
-            "ffmpeg",
-            "-v",
-            "error",
-            "-f",
-            "f32le",
-            "-ar",
-            str(SR),
-            "-channel_layout",
-            layout,
-            "-ac",
-            str(audio.shape[1]),
-            "-i",
-            "-",
-            "-ac",
-            "1",
-            "-f",
-            "f32le",
-            "-",
-        ],
-        input=np.ascontiguousarray(audio, dtype="<f4").tobytes(),
-    ).stdout
-    return delay_between(np.frombuffer(reference, "<f4"), decoded)
+    sound = np.ascontiguousarray(audio, dtype="<f4").tobytes()
+    run([*FFMPEG, *_input_of(audio), *_video(recipe, audio), *recipe["args"], "-fflags", "+bitexact", str(path)],
+        input=sound)  # fmt: skip
+    decoded = run([*FFMPEG, "-i", str(path), "-map", "0:a:0", *MONO]).stdout
+    reference = run([*FFMPEG, *_input_of(audio), *MONO], input=sound).stdout
+    return delay_between(np.frombuffer(reference, "<f4"), np.frombuffer(decoded, "<f4"))
+
+
+def _input_of(audio: np.ndarray) -> list[str]:
+    """Options for samples on standard input."""
+    channels = audio.shape[1]
+    layout = {1: "mono", 2: "stereo", 6: "5.1"}[channels]
+    return ["-f", "f32le", "-ar", str(SR), "-channel_layout", layout, "-ac", str(channels), "-i", "-"]
+
+
+def _video(recipe: dict, audio: np.ndarray) -> list[str]:
+    """Options for a test picture as long as the sound, where the recipe has one."""
+    if not recipe.get("video"):
+        return []
+    picture = f"testsrc2=s=192x108:r=25:d={audio.shape[0] / SR:.6f}"
+    return ["-f", "lavfi", "-i", picture, "-map", "1:v", "-map", "0:a", *recipe["video"]]
 
 
 def write_audio(audio: np.ndarray, stem: Path, fmt: dict) -> tuple[Path, float]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 from dataclasses import replace
 
 import pytest
@@ -57,5 +59,11 @@ async def test_a_role_that_may_not(ministack: AwsBackend) -> None:
 
 
 async def test_nothing_is_sent_before_the_first_call() -> None:
-    unused = open_backend(AwsResources("t", "b", {}, {}), endpoint_url="http://127.0.0.1:9", region=REGION)
-    await unused.close()
+    with socket.create_server(("127.0.0.1", 0)) as endpoint:
+        endpoint.setblocking(False)
+        address = f"http://127.0.0.1:{endpoint.getsockname()[1]}"
+        unused = open_backend(AwsResources("t", "b", {}, {}), endpoint_url=address, region=REGION)
+        await asyncio.sleep(0.05)
+        await unused.close()
+        with pytest.raises(BlockingIOError):  # nobody has connected
+            endpoint.accept()

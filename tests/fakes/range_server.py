@@ -130,7 +130,7 @@ class RangeServer:
             while await self._serve_request(await reader.readuntil(b"\r\n\r\n"), writer):
                 pass
         except (asyncio.IncompleteReadError, asyncio.CancelledError, ConnectionError):
-            pass
+            pass  # the client has left, or the server is being stopped
         finally:
             writer.close()
 
