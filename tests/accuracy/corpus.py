@@ -40,6 +40,7 @@ FAMILIES = {
     "speed": (moved.speed, 4, 24),
     "drift": (moved.drift, 3, 12),
     "edits": (moved.edits, 7, 63),
+    "edits_speed": (moved.edits_speed, 6, 42),
     "leader": (moved.leader, 2, 8),
     "partial": (moved.partial, 2, 12),
     "repetitive": (moved.repetitive, 2, 8),

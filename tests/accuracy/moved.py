@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from tests.accuracy.cases import Case, ground, pick_seconds, simple
@@ -11,24 +13,36 @@ from tests.accuracy.sources import DUB_LANGUAGES
 from tests.accuracy.timing import cut, time_stretch, varispeed
 
 SPEEDS = (("25/24", 25 / 24), ("25/23.976", 25 * 1001 / 24000), ("24/23.976", 1.001))
+STRETCHER_BIAS_SECONDS = 0.0613
+"""Rubberband's own, for each unit of speed, measured with band envelopes over 24 cases: 0.5 ms are left without it."""
 
 
-def speed(lib, rng, i, scale):
+def _speed_of(i: int) -> tuple[str, float, bool]:
+    """Name and ratio of the i-th speed, and whether the pitch is kept."""
     name, ratio = SPEEDS[i % 3]
     keep_pitch = (i // 3) % 2 == 1
     inverse = (i // 6) % 2 == 1
     ratio, name = (1 / ratio, f"1/({name})") if inverse else (ratio, name)
+    return f"{name}{'_pitch_kept' if keep_pitch else ''}", ratio, keep_pitch
+
+
+def _played(source: np.ndarray, ratio: float, keep_pitch: bool) -> tuple[np.ndarray, float]:
+    """Play faster by a ratio; the audio, and what that adds to its offset."""
+    if keep_pitch:
+        return time_stretch(source, ratio), -STRETCHER_BIAS_SECONDS * (ratio - 1)
+    return varispeed(source, ratio), 0.0
+
+
+def speed(lib, rng, i, scale):
+    name, ratio, keep_pitch = _speed_of(i)
     seconds = 600.0 if scale == "full" and i % 6 == 2 else None
     g = ground(lib, rng, scale, dubbed=(i % 2 == 1), level=-6.0, largest=10.0, room=12.0, seconds=seconds)
-    source = g.dub(seconds=g.seconds)
-    dub = time_stretch(source, ratio) if keep_pitch else varispeed(source, ratio)
-    # rubberband's own bias, measured with band envelopes over 24 cases: within 0.5 ms once it is taken out
-    offset = g.offset - 0.0613 * (ratio - 1) if keep_pitch else g.offset
+    dub, late = _played(g.dub(seconds=g.seconds), ratio, keep_pitch)
     return Case(
         g.master(),
         dub,
-        offset,
-        f"{name}{'_pitch_kept' if keep_pitch else ''}",
+        g.offset + late,
+        name,
         speed=ratio,
         languages=("en", g.lang),
         me_level_db=g.level,
@@ -101,6 +115,31 @@ def edits(lib, rng, i, scale):
         languages=("en", g.lang),
         me_level_db=g.level,
         segments=[{"dub_start": a / SR, "dub_end": b / SR, "offset": o, "speed": 1.0} for a, b, o in segments],
+    )
+
+
+def edits_speed(lib, rng, i, scale):
+    """An edited dub as a whole at another speed."""
+    name, ratio, keep_pitch = _speed_of(i)
+    case = edits(lib, rng, i, scale)
+    dub, late = _played(case.dub, ratio, keep_pitch)
+    segments = [
+        {
+            "dub_start": s["dub_start"] / ratio,
+            "dub_end": s["dub_end"] / ratio,
+            "offset": s["offset"] + late,
+            "speed": ratio,
+        }
+        for s in case.segments
+    ]
+    return replace(
+        case,
+        dub=dub,
+        offset=segments[0]["offset"],
+        variant=f"{case.variant}_{name}",
+        speed=ratio,
+        segments=segments,
+        tolerance=0.001 if keep_pitch else 2e-4,
     )
 
 

@@ -73,17 +73,23 @@ def boundaries(segments: list[dict]) -> list[tuple[float, float]]:
     return found
 
 
-def edit_counts(truth: list[dict], found: list[dict]) -> tuple[int, int, int]:
-    """True positives, false positives and false negatives among segment boundaries."""
-    want, have = boundaries(truth), boundaries(found)
-    hits = 0
-    for time_s, step_s in want:
+def boundary_errors(truth: list[dict], found: list[dict]) -> tuple[list[float], int]:
+    """How far the boundaries that were found are from the true ones, seconds; and how many were found too many."""
+    have = boundaries(found)
+    errors = []
+    for time_s, step_s in boundaries(truth):
         for i, (t, s) in enumerate(have):
             if abs(t - time_s) <= BOUNDARY_WITHIN_S and abs(s - step_s) <= STEP_WITHIN_S:
                 have.pop(i)
-                hits += 1
+                errors.append(abs(t - time_s))
                 break
-    return hits, len(have), len(want) - hits
+    return errors, len(have)
+
+
+def edit_counts(truth: list[dict], found: list[dict]) -> tuple[int, int, int]:
+    """True positives, false positives and false negatives among segment boundaries."""
+    errors, invented = boundary_errors(truth, found)
+    return len(errors), invented, len(boundaries(truth)) - len(errors)
 
 
 def covered(a: list[dict], b: list[dict]) -> float:
@@ -126,7 +132,13 @@ def judge(case: dict, item: dict | None) -> dict:
         "confidence": (1.0 if result.get("confidence") is None else result["confidence"]) if claimed else None,
         "rate_error_ppm": abs((result.get("speed_ratio") or 1.0) - case["speed"]) * 1e6 if error is not None else None,
         "edits": edit_counts(truth, found) if case["match"] else None,
+        "boundaries_within_40ms": _placed(truth, found) if case["match"] else 0,
     }
+
+
+def _placed(truth: list[dict], found: list[dict]) -> int:
+    """Boundaries found within a frame of where they are."""
+    return sum(error <= RIGHT_WITHIN_S for error in boundary_errors(truth, found)[0])
 
 
 def calibration_error(outcomes: list[dict], bins: int = 10) -> float | None:
@@ -162,6 +174,9 @@ def summarise(outcomes: list[dict]) -> dict:
         "median_error_ms": 1e3 * median(errors) if errors else None,
         "worst_error_ms": 1e3 * max(errors) if errors else None,
         "worst_rate_error_ppm": max(rates) if rates else None,
+        "boundaries": tp + fn,
+        "boundaries_within_40ms": sum(o["boundaries_within_40ms"] for o in matched),
+        "invented_edits": fp,
         "edit_f1": 2 * tp / (2 * tp + fp + fn) if tp + fp + fn else None,
         "false_matches": sum(o["claimed"] for o in unmatched),
         "unmatched": len(unmatched),
