@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from sync_core.analysis import boundaries, clusters, correlation, evidence, gaps, mel, path, plane, ridge, speeds
+from sync_core.analysis import boundaries, clusters, correlation, evidence, gaps, mel, path, plane, ridge, speeds, wow
 from sync_core.analysis.anchors import Anchor
 from sync_core.analysis.coherence import BLOCK_SAMPLES
 from sync_core.analysis.fit import Fit
@@ -80,12 +80,12 @@ def divide(pair: Pair, whole: Fit | None) -> list[Piece]:
     blocks = _by_block(search(pair, open_rows, speed))
     if whole and not blocks:  # what is open is too short to be looked for
         return [Piece(whole, 0, pair.dub.samples.size)]
-    pieces = _divided(pair, Waveforms(pair), blocks, speed.slopes, _witnesses(whole))
+    pieces = _divided(pair, Waveforms(pair), blocks, speed.slopes, whole)
     if whole:
         return pieces if _keeps(pieces, whole) else [Piece(whole, 0, pair.dub.samples.size)]
     if _covered(pieces) > _MOSTLY:
         return pieces
-    return max(pieces, _divided(pair, Envelopes(pair), blocks, (), []), key=_covered)
+    return max(pieces, _divided(pair, Envelopes(pair), blocks, (), None), key=_covered)
 
 
 def _keeps(pieces: Sequence[Piece], whole: Fit) -> bool:
@@ -112,11 +112,13 @@ def _divided(
     witness: Witness,
     blocks: Sequence[Sequence[BlockPeak]],
     slopes: Sequence[float],
-    known: Sequence[Anchor],
+    whole: Fit | None,
 ) -> list[Piece]:
     """Let a witness confirm what the blocks found, gather it into lines, and divide the dub among them."""
     found = [anchor for block in blocks for anchor in _confirm_block(witness, block, slopes)]
-    lines = clusters.gather([*known, *found], witness.within_samples)
+    if whole and whole.wow_seconds:
+        found = [anchor for anchor in found if not _wanders(anchor, whole)]
+    lines = clusters.gather([*_witnesses(whole), *found], witness.within_samples)
     fits = [fit for line in lines if (fit := _confirmed(witness, line))]
     return _pieces(pair, witness, fits) if fits else []
 
@@ -207,6 +209,12 @@ def _witnesses(whole: Fit | None) -> list[Anchor]:
     ]
 
 
+def _wanders(anchor: Anchor, whole: Fit) -> bool:
+    """Whether a point lies where the dub, which wanders about a line, may be expected."""
+    away = anchor.master_sample - whole.line.slope * anchor.dub_sample - whole.line.lag
+    return abs(away) < wow.WIDEST_SECONDS * ANALYSIS_RATE_HZ
+
+
 def _confirmed(witness: Witness, line: Line) -> Fit | None:
     """Fit a line on its span, half a block wider on either side."""
     margin = BLOCK_HOPS[0] * mel.HOP_SAMPLES // 2
@@ -216,7 +224,7 @@ def _confirmed(witness: Witness, line: Line) -> Fit | None:
 
 
 def _pieces(pair: Pair, witness: Witness, fits: Sequence[Fit]) -> list[Piece]:
-    scores = np.array([witness.along(fit.line) for fit in fits])
+    scores = np.array([witness.along(fit) for fit in fits])
     if not scores.shape[1]:
         return [Piece(fits[0], 0, pair.dub.samples.size)]
     gains = path.emissions(scores)
@@ -292,7 +300,8 @@ def _refitted(
         span = replace(
             fits[run.line].line, start_sample=run.start * BLOCK_SAMPLES, stop_sample=run.stop * BLOCK_SAMPLES
         )
-        fit = witness.fit(span)
+        known = fits[run.line]
+        fit = replace(known, line=span) if known.wow_seconds else witness.fit(span)
         clear = np.flatnonzero(scores[run.line, run.start : run.stop] > ridge.CLEAR_SCORE)
         if not clear.size:
             continue

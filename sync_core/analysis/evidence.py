@@ -21,17 +21,25 @@ def row_count(dub: Track) -> int:
     return dub.samples.size // BLOCK_SAMPLES
 
 
-def along(master: Track, dub: Track, line: Line, *, on_block: Callable[[int], None]) -> NDArray[np.float64]:
+def along(
+    master: Track, dub: Track, line: Line, *, wandering: int, on_block: Callable[[int], None]
+) -> NDArray[np.float64]:
     """Score each row of the dub on a line, whatever span the line has.
+
+    Parameters
+    ----------
+    wandering
+        How far the dub may lie off the line, samples; a quarter of a millisecond is allowed on top of it.
 
     Returns
     -------
     scores : [shape=(n_rows,), float64]
-        Height at the line within a quarter of a millisecond, in standard deviations of other delays; 0 where either
-        side is silent, NaN where the master has no counterpart.
+        Height at the line, in standard deviations of other delays; 0 where either side is silent, NaN where the master
+        has no counterpart.
     """
     rows = row_count(dub)
     scores = np.full(rows, np.nan)
+    reach = _NEAR_COLUMNS + wandering
     everywhere = Line(line.lag, line.slope, 0, dub.samples.size)
     starts = coherence.block_starts(everywhere, master.samples.size, dub.samples.size)
     for first in range(0, len(starts), _CHUNK_ROWS):
@@ -39,7 +47,7 @@ def along(master: Track, dub: Track, line: Line, *, on_block: Callable[[int], No
         picture = coherence.correlogram(
             master.samples, dub.samples, everywhere, some, blocks_per_row=1, on_block=on_block
         )
-        near = picture.rows[:, REACH_SAMPLES - _NEAR_COLUMNS : REACH_SAMPLES + _NEAR_COLUMNS + 1]
+        near = picture.rows[:, REACH_SAMPLES - reach : REACH_SAMPLES + reach + 1]
         heights = np.abs(near).max(axis=1) / np.maximum(ridge.spread(picture.rows), 1e-9)
         scores[some // BLOCK_SAMPLES] = np.where(picture.blocks > 0, heights, 0.0)
     return scores

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Protocol
 
 import numpy as np
@@ -17,7 +17,7 @@ from sync_core.analysis.fit import Fit
 from sync_core.analysis.line import Line
 from sync_core.analysis.methods.base import FULL_SCALE, Features
 from sync_core.analysis.plane import BlockPeak
-from sync_core.analysis.track import Track
+from sync_core.analysis.track import ANALYSIS_RATE_HZ, Track
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +47,8 @@ class Witness(Protocol):
     def fit(self, line: Line) -> Fit | None:
         """Fit a line on its span."""
 
-    def along(self, line: Line) -> NDArray[np.float64]:
-        """Score every row of the dub on a line, as `evidence.along` does."""
+    def along(self, found: Fit) -> NDArray[np.float64]:
+        """Score every row of the dub on a fit's line, as `evidence.along` does."""
 
     def steps(self, found: Fit, first: int, last: int) -> Steps:
         """Agreement with a line in steps between two dub samples, about 0 where there is none."""
@@ -69,10 +69,15 @@ class Waveforms:
     def fit(self, line: Line) -> Fit | None:
         return fit.fit_line(self.pair.master, self.pair.dub, line, on_block=self.pair.on_block)
 
-    def along(self, line: Line) -> NDArray[np.float64]:
-        return evidence.along(self.pair.master, self.pair.dub, line, on_block=self.pair.on_block)
+    def along(self, found: Fit) -> NDArray[np.float64]:
+        wandering = round(found.wow_seconds * ANALYSIS_RATE_HZ)
+        return evidence.along(
+            self.pair.master, self.pair.dub, found.line, wandering=wandering, on_block=self.pair.on_block
+        )
 
     def steps(self, found: Fit, first: int, last: int) -> Steps:
+        if found.wow_seconds:
+            found = self.fit(replace(found.line, start_sample=first, stop_sample=last)) or found
         return boundaries.coherence_steps(self.pair.master, self.pair.dub, found, first, last)
 
 
@@ -105,9 +110,9 @@ class Envelopes:
     def fit(self, line: Line) -> Fit | None:
         return envelopes.fit_line(self.pair.master, self.pair.dub, line, on_block=self.pair.on_block)
 
-    def along(self, line: Line) -> NDArray[np.float64]:
+    def along(self, found: Fit) -> NDArray[np.float64]:
         hops = self.pair.dub_features.values.shape[1]
-        products, energies = self._products(line, 0, hops)
+        products, energies = self._products(found.line, 0, hops)
         rows = evidence.row_count(self.pair.dub)
         edges = np.minimum(np.rint(np.arange(rows + 1) * (BLOCK_SAMPLES / mel.HOP_SAMPLES)).astype(int), hops)
         inside = ~np.isnan(products)

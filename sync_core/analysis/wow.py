@@ -22,6 +22,7 @@ _REACH = int(WIDEST_SECONDS * ANALYSIS_RATE_HZ)
 _ON_THE_LINE = 4
 _CLEAR_SCORE = 7.0
 _LEAST_SHARE = 0.1
+_ROUNDS = 4
 _MOST_OF_THEM = 95.0
 
 
@@ -39,26 +40,39 @@ class Wander:
         Middles of the correlogram's rows, and how high each peaks wherever it lies.
     """
 
-    middle_samples: float
+    middle_samples: int
     reach_seconds: float
     row_seconds: NDArray[np.float64]
     row_scores: NDArray[np.float64]
 
 
 def notice(picture: Correlogram, found: Ridge) -> Wander | None:
-    """Look whether rows that don't stand on a ridge stand clearly beside it, within 15 ms; None if hardly any does."""
+    """Look whether rows that don't stand on a ridge stand clearly beside it; None if hardly any does.
+
+    They are looked for within 15 ms of the middle of where rows stand, which need not be the ridge: the dub may lie
+    longest where it turns round.
+    """
     kept = picture.blocks > 0
     rows, seconds = picture.rows[kept], picture.centre_seconds[kept]
     whole = np.rint(found.at(seconds)).astype(np.int64)
-    near = found.sign * ridge.straightened(rows, whole)[:, REACH_SAMPLES - _REACH : REACH_SAMPLES + _REACH + 1]
+    straight = found.sign * ridge.straightened(rows, whole)
     noise = np.maximum(ridge.spread(rows), 1e-12)
-    places = np.argmax(near, axis=1) - _REACH
-    heights = near.max(axis=1) / noise
-    on_line = near[:, _REACH - _ON_THE_LINE : _REACH + _ON_THE_LINE + 1].max(axis=1) / noise
-    beside = (heights > _CLEAR_SCORE) & (on_line < ridge.CLEAR_SCORE)
-    if beside.mean() < _LEAST_SHARE:
-        return None
-    clear = heights > _CLEAR_SCORE
-    middle = float(np.median(places[clear]))
+    on_line = straight[:, REACH_SAMPLES - _ON_THE_LINE : REACH_SAMPLES + _ON_THE_LINE + 1].max(axis=1) / noise
+    middle = 0
+    for _ in range(_ROUNDS):
+        places, heights = _peaks(straight, middle)
+        clear = heights / noise > _CLEAR_SCORE
+        if np.mean(clear & (on_line < ridge.CLEAR_SCORE)) < _LEAST_SHARE:
+            return None
+        before, middle = middle, int(np.median(places[clear]))
+        if middle == before:
+            break
     reach = float(np.percentile(np.abs(places[clear] - middle), _MOST_OF_THEM)) / ANALYSIS_RATE_HZ
-    return Wander(middle, reach, seconds, np.where(clear, heights, on_line))
+    return Wander(middle, reach, seconds, np.where(clear, heights / noise, on_line))
+
+
+def _peaks(straight: NDArray[np.float32], middle: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Place and height of each row's highest value within 15 ms of a middle."""
+    first = min(max(REACH_SAMPLES + middle - _REACH, 0), straight.shape[1] - 2 * _REACH - 1)
+    near = straight[:, first : first + 2 * _REACH + 1]
+    return np.argmax(near, axis=1) + first - REACH_SAMPLES, near.max(axis=1)

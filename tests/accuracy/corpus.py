@@ -39,6 +39,7 @@ FAMILIES = {
     "polarity": (treated.polarity, 2, 6),
     "speed": (moved.speed, 4, 24),
     "drift": (moved.drift, 3, 12),
+    "wow": (moved.wow, 2, 9),
     "edits": (moved.edits, 7, 63),
     "edits_speed": (moved.edits_speed, 6, 42),
     "leader": (moved.leader, 2, 8),

@@ -10,7 +10,7 @@ from tests.accuracy.cases import Case, ground, pick_seconds, simple
 from tests.accuracy.level import SR, db, rms
 from tests.accuracy.programme import build_programme, split_library
 from tests.accuracy.sources import DUB_LANGUAGES
-from tests.accuracy.timing import cut, time_stretch, varispeed
+from tests.accuracy.timing import cut, time_stretch, varispeed, wander
 
 SPEEDS = (("25/24", 25 / 24), ("25/23.976", 25 * 1001 / 24000), ("24/23.976", 1.001))
 STRETCHER_BIAS_SECONDS = 0.0613
@@ -65,6 +65,14 @@ def drift(lib, rng, i, scale):
         me_level_db=g.level,
         tolerance=2e-4,
     )
+
+
+def wow(lib, rng, i, scale):
+    """A dub that wanders slowly about its offset, by milliseconds: no edit, and one speed."""
+    reach = (0.004, 0.010, 0.007)[i % 3]
+    period = float(rng.uniform(20, 60))
+    g = ground(lib, rng, scale, dubbed=i % 2 == 1, level=-6.0, largest=10.0)
+    return simple(g, f"{reach * 1e3:.0f}ms_in_{period:.0f}s", dub=wander(g.dub(), reach, period), tolerance=reach)
 
 
 def _interruption(lib, rng, kind: str, seconds: float) -> np.ndarray:

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 import soxr
-from scipy import signal
+from scipy import ndimage, signal
 
 from tests.accuracy.level import BLOCK, SR, run
 
@@ -41,6 +41,14 @@ def cut(audio: np.ndarray, start: float, seconds: float) -> np.ndarray:
 def varispeed(audio: np.ndarray, speed: float) -> np.ndarray:
     """Play faster by `speed`, pitch moving with it (sample 0 stays sample 0)."""
     return soxr.resample(audio, SR * speed, SR, quality="VHQ").astype(np.float32)
+
+
+def wander(audio: np.ndarray, reach: float, period: float) -> np.ndarray:
+    """Play up to `reach` seconds early and late by turns, as tape does: audio at t + reach * sin(2 pi t / period)."""
+    seconds = np.arange(audio.shape[0]) / SR
+    at = (seconds + reach * np.sin(2 * np.pi * seconds / period)) * SR
+    moved = [ndimage.map_coordinates(channel, [at], order=5, mode="constant") for channel in audio.T]
+    return np.stack(moved, axis=1).astype(np.float32)
 
 
 def time_stretch(audio: np.ndarray, speed: float) -> np.ndarray:
