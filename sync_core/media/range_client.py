@@ -22,7 +22,6 @@ from sync_core.media.origin import Origin
 from sync_core.media.ranges import ByteRange
 
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
-_PIECE_BYTES = 256 * 1024
 _TOLD_BYTES = 2000
 """So much of a refusal's body is looked at."""
 _THROTTLED = frozenset({429, 503})
@@ -156,7 +155,8 @@ class RangeClient:
         headers = {"Range": f"bytes={wanted.start}-{wanted.stop - 1}", "Accept-Encoding": "identity"}
         if self.etag is not None and not self.etag.startswith("W/"):
             headers["If-Match"] = self.etag
-        self._count(requests=1)
+        with self._counting:
+            self.requests += 1
         answer = self._origin.get(headers)
         is_read = False
         try:
@@ -209,28 +209,25 @@ class RangeClient:
             )
         if status in _PASSING:
             raise _Failure(f"the server answered {status}", throttled=status in _THROTTLED)
-        body = answer.read(_TOLD_BYTES).decode("utf-8", "replace")
-        self._origin.refused(Refusal(status, body, answer.header("x-amz-bucket-region")))
+        body = bytearray(_TOLD_BYTES)
+        told = body[: answer.read_into(memoryview(body))].decode("utf-8", "replace")
+        self._origin.refused(Refusal(status, told, answer.header("x-amz-bucket-region")))
         raise _Failure(f"the server answered {status}")
 
     def _receive(self, answer: Answer, count: int, got: _Received) -> None:
         """Append the body as it arrives, so that what has arrived survives a cut."""
         began_at = time.monotonic()
         while count > 0:
-            piece = answer.read(min(count, _PIECE_BYTES))
-            if not piece:
+            arrived = answer.read_into(got.room(count))
+            if not arrived:
                 raise _Failure("the connection was cut")
-            got.append(piece)
-            count -= len(piece)
-            self._count(received=len(piece))
+            got.count += arrived
+            count -= arrived
+            with self._counting:
+                self.bytes += arrived
             self._check_time()
             if time.monotonic() - began_at > self._patience.answer_seconds:
                 raise _Failure(f"an answer was not complete after {self._patience.answer_seconds:g} s")
-
-    def _count(self, *, requests: int = 0, received: int = 0) -> None:
-        with self._counting:
-            self.requests += requests
-            self.bytes += received
 
     def _sleep(self, seconds: float) -> None:
         until = time.monotonic() + seconds
@@ -256,13 +253,12 @@ class _Received:
         self._buffer = bytearray(size)
         self.count = 0
 
-    def append(self, piece: bytes) -> None:
-        self._buffer[self.count : self.count + len(piece)] = piece
-        self.count += len(piece)
+    def room(self, count: int) -> memoryview:
+        """Give where the next bytes go."""
+        return memoryview(self._buffer)[self.count : self.count + count]
 
     def content(self) -> bytearray:
-        del self._buffer[self.count :]
-        return self._buffer
+        return self._buffer if self.count == len(self._buffer) else self._buffer[: self.count]
 
 
 class _Failure(Exception):
