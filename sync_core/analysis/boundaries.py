@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,8 @@ from sync_core.analysis.track import Track
 _WINDOW_SAMPLES = 512
 STEP_SAMPLES = 80
 _LOWEST_BIN, _HIGHEST_BIN = 4, 230
-_DOUBT = 0.045
+_LEAST_DOUBT = 0.045
+_SHARE_OF_USUAL = 0.2
 _QUIETEST = 3e-5
 _TAPS = 16
 _WINDOW = np.hanning(_WINDOW_SAMPLES + 1)[:-1].astype(np.float32)
@@ -28,55 +29,68 @@ class Steps:
     ----------
     agreement : [shape=(n_steps,), float64]
         About 0 where the dub does not lie on the line.
-    doubt : [shape=(n_steps,), float64]
-        What agreement has to exceed to speak for the line: a small constant where sound is expected, 0 in silence.
+    sounds : [shape=(n_steps,), float64]
+        How much of the sound that agreement could come from is there, 0 to 1: 0 in silence.
+    least_doubt
+        What agreement has to exceed at least, where all sounds, to speak for the line.
     """
 
     agreement: NDArray[np.float64]
-    doubt: NDArray[np.float64]
+    sounds: NDArray[np.float64]
+    least_doubt: float
 
-    @property
-    def gain(self) -> NDArray[np.float64]:
-        """What each step adds if the dub is said to lie on the line, against lying on none."""
-        return self.agreement - self.doubt
+    def usual(self, first: int, last: int) -> float:
+        """Mean agreement from step `first` up to `last`, where the dub is known to lie on the line."""
+        some = self.agreement[max(first, 0) : max(last, 0)]
+        return max(float(some.mean()), 0.0) if some.size else 0.0
+
+    def gain(self, usual: float, least: float) -> NDArray[np.float64]:
+        """Tell what each step adds if the dub is said to lie on the line, against lying on none.
+
+        Where a line is usually heard well, agreement that is hardly more than chance speaks against it.
+        """
+        return self.agreement - max(_SHARE_OF_USUAL * usual, least) * self.sounds
 
     def only(self, first: int, last: int) -> Steps:
         """Keep steps from `first` up to `last`; the others say nothing."""
         inside = np.zeros(self.agreement.size, bool)
-        inside[first:last] = True
-        return Steps(np.where(inside, self.agreement, 0.0), np.where(inside, self.doubt, 0.0))
+        inside[max(first, 0) : max(last, 0)] = True
+        return replace(self, agreement=np.where(inside, self.agreement, 0.0), sounds=np.where(inside, self.sounds, 0.0))
 
 
-def place_join(one: Steps, other: Steps, least_gap_steps: int) -> tuple[int, int]:
+def place_join(one: Steps, other: Steps, usual: tuple[float, float], least_gap_steps: int) -> tuple[int, int]:
     """Find the step at which the dub leaves one line, and that at which it takes up the next.
 
     Parameters
     ----------
     one, other
         Agreement with the line before and the line after.
+    usual
+        Their usual agreement.
     least_gap_steps
         What lies closer together is one join: where the sum of the one before it and the other after it is highest.
-        There the dub lies on either line, so that doubt, which speaks for neither, is left out.
+        There the dub lies on either line, so that the least doubt, which speaks for neither, is left out; what neither
+        is heard in goes to the line that is usually heard less.
 
     Returns
     -------
     end, start
         Edges of steps, 0 to n_steps; equal unless there is a gap.
     """
-    end, start = place_end(one), place_start(other)
+    end, start = place_end(one, usual[0]), place_start(other, usual[1])
     if start - end < least_gap_steps:
-        end = start = _last_argmax(_before(one.agreement) + _after(other.agreement))
+        end = start = _last_argmax(_before(one.gain(usual[0], 0.0)) + _after(other.gain(usual[1], 0.0)))
     return end, start
 
 
-def place_start(steps: Steps) -> int:
-    """Find the edge of steps from which on the dub lies on a line."""
-    return _last_argmax(_after(steps.gain))
+def place_start(steps: Steps, usual: float) -> int:
+    """Find the edge of steps from which on the dub lies on a line, whose agreement is usually so high."""
+    return _last_argmax(_after(steps.gain(usual, steps.least_doubt)))
 
 
-def place_end(steps: Steps) -> int:
-    """Find the edge of steps up to which the dub lies on a line."""
-    return int(np.argmax(_before(steps.gain)))
+def place_end(steps: Steps, usual: float) -> int:
+    """Find the edge of steps up to which the dub lies on a line, whose agreement is usually so high."""
+    return int(np.argmax(_before(steps.gain(usual, steps.least_doubt))))
 
 
 def _before(steps: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -99,8 +113,8 @@ def coherence_steps(master: Track, dub: Track, fit: Fit, first: int, last: int) 
     Returns
     -------
     steps
-        Step k is about dub samples `first + 80 k` to `first + 80 k + 80`. Agreement is -1 to 1; where the master sounds
-        it is doubted, so that sound without a counterpart speaks against the line; where it is silent both are 0.
+        Step k is about dub samples `first + 80 k` to `first + 80 k + 80`. Agreement is -1 to 1. What sounds is the
+        master, so that its sound without a counterpart speaks against the line; where it is silent both are 0.
     """
     count = max((last - first) // STEP_SAMPLES, 0)
     margin = (_WINDOW_SAMPLES - STEP_SAMPLES) // 2
@@ -112,7 +126,7 @@ def coherence_steps(master: Track, dub: Track, fit: Fit, first: int, last: int) 
     whitened = np.where(both, fit.sign * (ours * np.conj(theirs)).real / np.where(both, size, 1.0), 0.0)
     sounds = expected > _QUIETEST
     agreement = np.where(sounds, whitened, 0.0).mean(axis=1)
-    return Steps(np.asarray(agreement, np.float64), np.asarray(_DOUBT * sounds.mean(axis=1), np.float64))
+    return Steps(np.asarray(agreement, np.float64), np.asarray(sounds.mean(axis=1), np.float64), _LEAST_DOUBT)
 
 
 def _spectra(samples: NDArray[np.float32], count: int) -> NDArray[np.complex64]:

@@ -33,6 +33,7 @@ _LEAST_SUPPORT = 0.3
 _SHORTEST_INSERT_SAMPLES = 2 * ANALYSIS_RATE_HZ
 _LEAST_OPEN_SHARE = 0.2
 _JOIN_MARGIN_SAMPLES = ANALYSIS_RATE_HZ
+_SILENCE_REACH_SAMPLES = 2 * ANALYSIS_RATE_HZ
 _LONGEST_REPEAT_SECONDS = 60.0
 _SHARED = 0.6
 _SAME_SAMPLES = 0.06 * ANALYSIS_RATE_HZ
@@ -338,19 +339,20 @@ def _join(witness: Witness, one: _Stretch, other: _Stretch) -> tuple[int, int]:
     if last <= first:
         return other.first_clear, other.first_clear
     before, after = witness.steps(one.fit, first, last), witness.steps(other.fit, first, last)
-    before = before.only(0, max(other.first_clear - first, 0) // witness.step_samples)
-    after = after.only(max(one.last_clear - first, 0) // witness.step_samples, after.agreement.size)
-    end, start = boundaries.place_join(before, after, _SHORTEST_INSERT_SAMPLES // witness.step_samples)
+    sure_end, sure_start = ((sample - first) // witness.step_samples for sample in (one.last_clear, other.first_clear))
+    usual = before.usual(0, sure_end), after.usual(sure_start, after.agreement.size)
+    before, after = before.only(0, sure_start), after.only(sure_end, after.agreement.size)
+    end, start = boundaries.place_join(before, after, usual, _SHORTEST_INSERT_SAMPLES // witness.step_samples)
     return first + end * witness.step_samples, first + start * witness.step_samples
 
 
 def _around_silence(samples: NDArray[np.float32], end: int, start: int) -> tuple[int, int]:
     """Let an inserted silence begin and end where it does, and not where shared sound is clearly heard again."""
-    silence = gaps.silence_in(samples, end, start, reach=_JOIN_MARGIN_SAMPLES) if start > end else None
+    silence = gaps.silence_in(samples, end, start, reach=_SILENCE_REACH_SAMPLES) if start > end else None
     if silence is None:
         return end, start
     first, last = silence
-    near_end, near_start = abs(first - end) < _JOIN_MARGIN_SAMPLES, abs(last - start) < _JOIN_MARGIN_SAMPLES
+    near_end, near_start = abs(first - end) < _SILENCE_REACH_SAMPLES, abs(last - start) < _SILENCE_REACH_SAMPLES
     return (first if near_end else end), (last if near_start else start)
 
 
@@ -359,11 +361,15 @@ def _outer_start(witness: Witness, stretch: _Stretch) -> int:
     if stretch.fit.line.start_sample == 0:
         return 0
     last = min(stretch.first_clear + _JOIN_MARGIN_SAMPLES, (stretch.first_clear + stretch.last_clear) // 2)
-    return boundaries.place_start(witness.steps(stretch.fit, 0, last)) * witness.step_samples
+    steps = witness.steps(stretch.fit, 0, last)
+    usual = steps.usual(stretch.first_clear // witness.step_samples, steps.agreement.size)
+    return boundaries.place_start(steps, usual) * witness.step_samples
 
 
 def _outer_stop(witness: Witness, stretch: _Stretch, size: int) -> int:
     if stretch.fit.line.stop_sample >= size - BLOCK_SAMPLES:
         return size
     first = max(stretch.last_clear - _JOIN_MARGIN_SAMPLES, (stretch.first_clear + stretch.last_clear) // 2)
-    return first + boundaries.place_end(witness.steps(stretch.fit, first, size)) * witness.step_samples
+    steps = witness.steps(stretch.fit, first, size)
+    usual = steps.usual(0, (stretch.last_clear - first) // witness.step_samples)
+    return first + boundaries.place_end(steps, usual) * witness.step_samples

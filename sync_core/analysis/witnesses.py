@@ -124,7 +124,7 @@ class Envelopes:
         begin, end = first // mel.HOP_SAMPLES, last // mel.HOP_SAMPLES
         products, energies = self._products(found.line, begin, end)
         doubt = self._DOUBT * np.sqrt(self.pair.dub_features.values.shape[0])
-        return Steps(np.asarray(np.nan_to_num(products)), np.asarray(doubt * (energies > 0)))
+        return Steps(np.asarray(np.nan_to_num(products)), np.asarray(energies > 0, np.float64), float(doubt))
 
     def _products(self, line: Line, begin: int, end: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Products of features along a line, and their variance for unlike sound, for hops `begin` to `end`."""
