@@ -1,16 +1,20 @@
 """The published benchmark: generate a corpus, run the product over it, score it, and write docs/accuracy.md.
 
-python -m tests.accuracy.run [--recordings b] [--seed 1] [--scale small|full] [--families a,b] [--page FILE]
+python -m tests.accuracy.run [--recordings b] [--seed 1] [--scale small|full] [--families a,b] [--without c]
+    [--one-by-one] [--page FILE]
 
-The page also shows what `python -m tests.accuracy.unrelated` measured last on the same recordings.
+At full scale all families together need some 30 GB: with --one-by-one each is deleted before the next is made. The page
+also shows what `python -m tests.accuracy.unrelated` measured last on the same recordings.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
+import zlib
 from collections import defaultdict
 from pathlib import Path
 
@@ -18,6 +22,7 @@ from tests.accuracy import corpus, diagram, score
 
 PAGE = Path(__file__).parents[2] / "docs" / "accuracy.md"
 PICTURE = PAGE.with_name("reliability.svg")
+LONGEST_NAME = 200
 FOLDER = Path.home() / ".cache" / "sync-accuracy"
 COLUMNS = {
     "cases": "cases",
@@ -85,20 +90,44 @@ def _shown(value: float | None) -> str:
     return "" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def page(outcomes: list[dict], manifest: dict, command: str) -> str:
+def groups_of(families: str, without: str, *, one_by_one: bool) -> list[str]:
+    """Families to be measured together, each group comma-separated; empty for all there are."""
+    if not (families or without or one_by_one):
+        return [""]
+    names = [name for name in families.split(",") if name] or list(corpus.FAMILIES)
+    kept = [name for name in names if name not in without.split(",")]
+    return kept if one_by_one else [",".join(kept)]
+
+
+def measured(args: argparse.Namespace, families: str) -> list[dict]:
+    """Make a corpus of some families, unless it is there, and judge what the product says about it."""
+    name = f"{args.scale}-{args.recordings}-{args.seed}" + (f"-{families}" if families else "")
+    folder = FOLDER / (name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}-{zlib.crc32(name.encode()):08x}")
+    if not (folder / "manifest.json").exists():
+        wanted = ["--families", families] if families else []
+        options = ["--seed", args.seed, "--scale", args.scale, "--recordings", args.recordings, "--jobs", args.jobs]
+        corpus.main(["--out", str(folder), *(str(option) for option in options), *wanted])
+    results = score.load_results(analyse(folder, args.jobs))
+    outcomes = [score.judge(case, results.get(case_id)) for case_id, case in score.load_cases(folder).items()]
+    if args.one_by_one:
+        shutil.rmtree(folder)
+    return outcomes
+
+
+def page(outcomes: list[dict], args: argparse.Namespace, command: str) -> str:
     """The whole page: what was run, the table, the reliability, the cases that went wrong."""
     wrong = [f"- {o['id']} {o['variant']}" for o in outcomes if not o["right"]]
     template = (Path(__file__).parent / "page.md").read_text()
     return template.format(
         command=command,
         cases=len(outcomes),
-        seed=manifest["seed"],
-        recordings=manifest["recordings"],
-        scale=manifest["scale"],
+        seed=args.seed,
+        recordings=args.recordings,
+        scale=args.scale,
         table="\n".join(table(outcomes)),
         reliability="\n".join(reliability(outcomes)),
         picture=PICTURE.name,
-        unrelated=unrelated(manifest["recordings"]),
+        unrelated=unrelated(args.recordings),
         wrong="\n".join(wrong) or "None.",
     )
 
@@ -109,22 +138,17 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--scale", choices=("small", "full"), default="small")
     parser.add_argument("--recordings", choices=("all", "a", "b"), default="all")
     parser.add_argument("--families", default="")
+    parser.add_argument("--without", default="", help="leave out these families")
+    parser.add_argument("--one-by-one", action="store_true", help="delete each family's files before making the next")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--page", type=Path, default=PAGE)
     args = parser.parse_args(argv)
-    name = f"{args.scale}-{args.recordings}-{args.seed}" + (f"-{args.families}" if args.families else "")
-    folder = FOLDER / name
-    if not (folder / "manifest.json").exists():
-        wanted = ["--families", args.families] if args.families else []
-        options = ["--seed", args.seed, "--scale", args.scale, "--recordings", args.recordings, "--jobs", args.jobs]
-        corpus.main(["--out", str(folder), *(str(option) for option in options), *wanted])
-    results = score.load_results(analyse(folder, args.jobs))
-    outcomes = [score.judge(case, results.get(case_id)) for case_id, case in score.load_cases(folder).items()]
+    groups = groups_of(args.families, args.without, one_by_one=args.one_by_one)
+    outcomes = [outcome for group in groups for outcome in measured(args, group)]
     score.report(outcomes, worst=20)
-    manifest = json.loads((folder / "manifest.json").read_text())
     command = "python -m tests.accuracy.run " + " ".join(argv if argv is not None else sys.argv[1:])
     args.page.with_name(PICTURE.name).write_text(diagram.svg(outcomes))
-    args.page.write_text(page(outcomes, manifest, command.strip()))
+    args.page.write_text(page(outcomes, args, command.strip()))
     return 0
 
 
