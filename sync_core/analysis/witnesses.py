@@ -122,20 +122,29 @@ class Envelopes:
 
     def steps(self, found: Fit, first: int, last: int) -> Steps:
         begin, end = first // mel.HOP_SAMPLES, last // mel.HOP_SAMPLES
-        products, energies = self._products(found.line, begin, end)
-        doubt = self._DOUBT * np.sqrt(self.pair.dub_features.values.shape[0])
-        return Steps(np.asarray(np.nan_to_num(products)), np.asarray(energies > 0, np.float64), float(doubt))
+        ours, theirs, inside = self._met(found.line, begin, end)
+        products = np.where(inside, (ours * theirs).sum(axis=0), 0.0)
+        sounds = inside & ours.any(axis=0)
+        doubt = self._DOUBT * float(np.sqrt(self.pair.dub_features.values.shape[0]))
+        return Steps(np.asarray(products, np.float64), np.asarray(sounds, np.float64), doubt)
 
     def _products(self, line: Line, begin: int, end: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Products of features along a line, and their variance for unlike sound, for hops `begin` to `end`."""
+        ours, theirs, inside = self._met(line, begin, end)
+        products = np.where(inside, (ours * theirs).sum(axis=0), np.nan)
+        energies = np.where(inside, np.square(ours * theirs).sum(axis=0), 0.0)
+        return products, energies
+
+    def _met(
+        self, line: Line, begin: int, end: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
+        """Features of both sides [shape=(n_dims, n_hops)], and which hops of the dub have a counterpart."""
         hops = np.arange(begin, min(end, self.pair.dub_features.values.shape[1]))
         there = np.rint(line.master_samples(hops * mel.HOP_SAMPLES) / mel.HOP_SAMPLES).astype(int)
         inside = (there >= 0) & (there < self.pair.master_features.values.shape[1])
         ours = self.pair.master_features.values[:, np.where(inside, there, 0)].astype(np.float32) / FULL_SCALE
         theirs = self.pair.dub_features.values[:, hops].astype(np.float32) / FULL_SCALE
-        products = np.where(inside, (ours * theirs).sum(axis=0), np.nan)
-        energies = np.where(inside, np.square(ours * theirs).sum(axis=0), 0.0)
-        return products, energies
+        return ours, theirs, inside
 
 
 def _named_near(stretch: float) -> tuple[float, ...]:

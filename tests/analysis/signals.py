@@ -10,11 +10,17 @@ from numpy.typing import NDArray
 from sync_core.analysis.track import ANALYSIS_RATE_HZ, Track, TrackBuilder
 
 
-def programme(seconds: float, seed: int) -> NDArray[np.float32]:
-    """Noise in eight bands, each band switched and faded by a rhythm of its own [float32, 16 kHz]."""
+def programme(seconds: float, seed: int, carrier_seed: int | None = None) -> NDArray[np.float32]:
+    """Noise in eight bands, each band switched and faded by a rhythm of its own [float32, 16 kHz].
+
+    With another carrier seed the rhythms stay and the noise differs: as if all phases had been moved.
+    """
     rng = np.random.default_rng(seed)
     count = int(seconds * ANALYSIS_RATE_HZ)
-    spectrum = np.fft.rfft(rng.standard_normal(count))
+    noise = rng.standard_normal(count)
+    if carrier_seed is not None:
+        noise = np.random.default_rng(carrier_seed).standard_normal(count)
+    spectrum = np.fft.rfft(noise)
     hz = np.fft.rfftfreq(count, 1.0 / ANALYSIS_RATE_HZ)
     edges = np.geomspace(100.0, 7_000.0, 9)
     out = np.zeros(count)

@@ -89,6 +89,34 @@ def test_a_step_of_one_frame_is_found():
     assert [round(s.offset_seconds, 4) for s in lines(estimate)] == [0.0, -0.04]
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_where_a_voice_hides_the_programme_a_cut_is_where_the_line_before_ends(seed):
+    dub = np.concatenate([seconds(0, 31.3), seconds(37.8, 70)])
+    at = np.arange(dub.size) / ANALYSIS_RATE_HZ
+    hidden = ((at > 31.3) & (at < 32.2)) | ((at > 32.2) & (at * 1.7 % 1 < 0.5))
+    voice = np.random.default_rng(seed).normal(0, 3, dub.size)
+    _, second = lines(estimate_of(dub + voice * hidden))
+    assert second.dub_start == pytest.approx(31.3, abs=0.04)
+
+
+def test_black_ends_where_it_does_though_a_voice_hides_the_programme_behind_it():
+    dub = np.concatenate([seconds(0, 30), np.zeros(8 * ANALYSIS_RATE_HZ), seconds(30, 70)])
+    at = np.arange(dub.size) / ANALYSIS_RATE_HZ
+    voice = RNG.normal(0, 3, dub.size) * ((at > 38) & (at < 39.3))
+    (gap,) = gaps(estimate_of(dub + voice))
+    assert (gap.dub_start, gap.dub_end) == pytest.approx((30.0, 38.0), abs=0.02)
+
+
+def test_black_in_a_dub_whose_phases_were_moved():
+    moved = programme(70.0, seed=21, carrier_seed=25)
+    at = 30 * ANALYSIS_RATE_HZ
+    estimate = estimate_of(moved[:at], np.zeros(8 * ANALYSIS_RATE_HZ), moved[at:])
+    (gap,) = gaps(estimate)
+    assert gap.kind is SegmentKind.SILENCE
+    assert (gap.dub_start, gap.dub_end) == pytest.approx((30.0, 38.0), abs=0.1)
+    assert [s.offset_seconds for s in lines(estimate)] == pytest.approx([0.0, -8.0], abs=5e-3)
+
+
 def test_a_leader_is_told_but_is_no_edit():
     tone = 0.1 * np.sin(2 * np.pi * 1000 * np.arange(15 * ANALYSIS_RATE_HZ) / ANALYSIS_RATE_HZ)
     estimate = estimate_of(tone, np.zeros(5 * ANALYSIS_RATE_HZ), seconds(0, 50))
