@@ -137,14 +137,14 @@ class Envelopes:
 
     def _met(
         self, line: Line, begin: int, end: int
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
+    ) -> tuple[NDArray[np.floating], NDArray[np.floating], NDArray[np.bool_]]:
         """Features of both sides [shape=(n_dims, n_hops)], and which hops of the dub have a counterpart."""
         hops = np.arange(begin, min(end, self.pair.dub_features.values.shape[1]))
         there = np.rint(line.master_samples(hops * mel.HOP_SAMPLES) / mel.HOP_SAMPLES).astype(int)
         inside = (there >= 0) & (there < self.pair.master_features.values.shape[1])
-        ours = self.pair.master_features.values[:, np.where(inside, there, 0)].astype(np.float32) / FULL_SCALE
-        theirs = self.pair.dub_features.values[:, hops].astype(np.float32) / FULL_SCALE
-        return ours, theirs, inside
+        ours = self.pair.master_features.values[:, np.where(inside, there, 0)].astype(np.float32)
+        theirs = self.pair.dub_features.values[:, hops].astype(np.float32)
+        return np.divide(ours, FULL_SCALE), np.divide(theirs, FULL_SCALE), np.asarray(inside, np.bool_)
 
 
 def _named_near(stretch: float) -> tuple[float, ...]:
