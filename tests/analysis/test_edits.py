@@ -109,11 +109,11 @@ def test_black_ends_where_it_does_though_a_voice_hides_the_programme_behind_it()
 
 def test_black_in_a_dub_whose_phases_were_moved():
     moved = programme(70.0, seed=21, carrier_seed=25)
-    at = 30 * ANALYSIS_RATE_HZ
+    at = int(30.3 * ANALYSIS_RATE_HZ)
     estimate = estimate_of(moved[:at], np.zeros(8 * ANALYSIS_RATE_HZ), moved[at:])
     (gap,) = gaps(estimate)
     assert gap.kind is SegmentKind.SILENCE
-    assert (gap.dub_start, gap.dub_end) == pytest.approx((30.0, 38.0), abs=0.1)
+    assert (gap.dub_start, gap.dub_end) == pytest.approx((30.3, 38.3), abs=0.1)
     assert [s.offset_seconds for s in lines(estimate)] == pytest.approx([0.0, -8.0], abs=5e-3)
 
 
