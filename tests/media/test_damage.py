@@ -68,6 +68,25 @@ def test_what_follows_a_hole_stays_in_place(tmp_path: Path, name: str, codec: st
     assert np.corrcoef(decoded[tail][: len(whole[tail])], whole[tail][: len(decoded[tail])])[0, 1] > 0.99
 
 
+@pytest.mark.parametrize(("first_starts", "second_starts"), [(0.0, 0.0), (40.0, 0.0), (0.0, 20_000.0), (3_600.0, 0.0)])
+def test_timestamps_that_jump_or_go_back_within_a_file(
+    tmp_path: Path, first_starts: float, second_starts: float
+) -> None:
+    half = 6 * RATE_HZ
+    parts = [
+        write(tmp_path / "1.ts", Sound(SOURCE[:half], "mp2", start_seconds=first_starts)),
+        write(tmp_path / "2.ts", Sound(SOURCE[half:], "mp2", start_seconds=second_starts)),
+    ]
+    path = tmp_path / "joined.ts"
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    decoded, info = read(path)
+    assert any("the timestamps jump" in warning for warning in info.warnings)
+    assert info.duration_seconds == pytest.approx(12.0, abs=0.01)
+    tail = 5 * 16_000
+    assert lateness_seconds(decoded[:tail], SOURCE[: 5 * RATE_HZ]) == pytest.approx(481 / RATE_HZ, abs=1e-4)
+    assert lateness_seconds(decoded[-tail:], SOURCE[-5 * RATE_HZ :]) == pytest.approx(481 / RATE_HZ, abs=1e-4)
+
+
 def test_samples_that_are_no_numbers_become_silence(tmp_path: Path) -> None:
     samples = np.stack([SOURCE, SOURCE], 1)
     samples[1_000:1_010] = np.nan
