@@ -14,8 +14,9 @@ from sync_core.analysis.track import Track
 _WINDOW_SAMPLES = 512
 STEP_SAMPLES = 80
 _LOWEST_BIN, _HIGHEST_BIN = 4, 230
-_LEAST_DOUBT = 0.045
-_SHARE_OF_USUAL = 0.2
+_DOUBT = 0.045
+_LOUD_SHARE, _FAINT_SHARE = 0.2, 0.5
+_LEAST_OF_DOUBT = 0.25
 _QUIETEST = 3e-5
 _TAPS = 16
 _WINDOW = np.hanning(_WINDOW_SAMPLES + 1)[:-1].astype(np.float32)
@@ -31,25 +32,31 @@ class Steps:
         About 0 where the dub does not lie on the line.
     sounds : [shape=(n_steps,), float64]
         How much of the sound that agreement could come from is there, 0 to 1: 0 in silence.
-    least_doubt
-        What agreement has to exceed at least, where all sounds, to speak for the line.
+    doubt
+        What agreement has to exceed, where all sounds, to speak for a line that is heard neither well nor badly.
     """
 
     agreement: NDArray[np.float64]
     sounds: NDArray[np.float64]
-    least_doubt: float
+    doubt: float
 
     def usual(self, first: int, last: int) -> float:
         """Mean agreement from step `first` up to `last`, where the dub is known to lie on the line."""
         some = self.agreement[max(first, 0) : max(last, 0)]
-        return max(float(some.mean()), 0.0) if some.size else 0.0
+        return max(float(some.mean()), 0.0) if some.size else self.doubt / _FAINT_SHARE
 
-    def gain(self, usual: float, least: float) -> NDArray[np.float64]:
+    def gain(self, usual: float) -> NDArray[np.float64]:
         """Tell what each step adds if the dub is said to lie on the line, against lying on none.
 
-        Where a line is usually heard well, agreement that is hardly more than chance speaks against it.
+        Where a line is usually heard well, agreement that is hardly more than chance speaks against it; where it is
+        usually faint, little agreement speaks for it.
         """
-        return self.agreement - max(_SHARE_OF_USUAL * usual, least) * self.sounds
+        faint = max(min(_FAINT_SHARE * usual, self.doubt), _LEAST_OF_DOUBT * self.doubt)
+        return self.agreement - max(_LOUD_SHARE * usual, faint) * self.sounds
+
+    def gain_beside_another(self, usual: float) -> NDArray[np.float64]:
+        """Tell what each step adds where the dub lies on this line or on another one."""
+        return self.agreement - _LOUD_SHARE * usual * self.sounds
 
     def only(self, first: int, last: int) -> Steps:
         """Keep steps from `first` up to `last`; the others say nothing."""
@@ -69,8 +76,7 @@ def place_join(one: Steps, other: Steps, usual: tuple[float, float], least_gap_s
         Their usual agreement.
     least_gap_steps
         What lies closer together is one join: where the sum of the one before it and the other after it is highest.
-        There the dub lies on either line, so that the least doubt, which speaks for neither, is left out; what neither
-        is heard in goes to the line that is usually heard less.
+        There the dub lies on either line; what neither is heard in goes to the one that is usually heard less.
 
     Returns
     -------
@@ -79,18 +85,20 @@ def place_join(one: Steps, other: Steps, usual: tuple[float, float], least_gap_s
     """
     end, start = place_end(one, usual[0]), place_start(other, usual[1])
     if start - end < least_gap_steps:
-        end = start = _last_argmax(_before(one.gain(usual[0], 0.0)) + _after(other.gain(usual[1], 0.0)))
+        end = start = _last_argmax(
+            _before(one.gain_beside_another(usual[0])) + _after(other.gain_beside_another(usual[1]))
+        )
     return end, start
 
 
 def place_start(steps: Steps, usual: float) -> int:
     """Find the edge of steps from which on the dub lies on a line, whose agreement is usually so high."""
-    return _last_argmax(_after(steps.gain(usual, steps.least_doubt)))
+    return _last_argmax(_after(steps.gain(usual)))
 
 
 def place_end(steps: Steps, usual: float) -> int:
     """Find the edge of steps up to which the dub lies on a line, whose agreement is usually so high."""
-    return int(np.argmax(_before(steps.gain(usual, steps.least_doubt))))
+    return int(np.argmax(_before(steps.gain(usual))))
 
 
 def _before(steps: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -126,7 +134,7 @@ def coherence_steps(master: Track, dub: Track, fit: Fit, first: int, last: int) 
     whitened = np.where(both, fit.sign * (ours * np.conj(theirs)).real / np.where(both, size, 1.0), 0.0)
     sounds = expected > _QUIETEST
     agreement = np.where(sounds, whitened, 0.0).mean(axis=1)
-    return Steps(np.asarray(agreement, np.float64), np.asarray(sounds.mean(axis=1), np.float64), _LEAST_DOUBT)
+    return Steps(np.asarray(agreement, np.float64), np.asarray(sounds.mean(axis=1), np.float64), _DOUBT)
 
 
 def _spectra(samples: NDArray[np.float32], count: int) -> NDArray[np.complex64]:
