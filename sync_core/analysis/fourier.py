@@ -1,7 +1,7 @@
 """Fourier transforms of real arrays along their last axis, and the lengths that they are fast at.
 
-They are numpy's, which are as fast as scipy's if its loops for single precision are used; importing scipy takes a quarter
-of a second.
+They are numpy's, which are as fast as scipy's if its loops for single precision are used; importing scipy takes a
+quarter of a second.
 """
 
 from __future__ import annotations

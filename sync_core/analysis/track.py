@@ -19,6 +19,8 @@ _LOUDEST: Final = np.float32(1e3)
 
 
 _SILENT_HOPS: Final = 4096
+_SAMPLES: Final = np.dtype(np.float32)
+_ENERGIES: Final = np.dtype(np.float16)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,20 @@ class Track:
         return self.samples.size / ANALYSIS_RATE_HZ
 
 
+def open_track(spool: Path, start_seconds: float, non_finite_count: int) -> Track:
+    """Map the track that a builder, perhaps another process's, has left in its spool files."""
+    energies = _mapped(_energies_spool(spool), _ENERGIES).reshape(-1, mel.BANDS)
+    return Track(_mapped(spool, _SAMPLES), start_seconds, energies, non_finite_count)
+
+
+def _energies_spool(spool: Path) -> Path:
+    return spool.with_name(spool.name + ".mel")
+
+
+def _mapped(path: Path, dtype: np.dtype[np.float16] | np.dtype[np.float32]) -> NDArray[np.floating]:
+    return np.memmap(path, dtype, mode="r") if path.stat().st_size else np.zeros(0, dtype)
+
+
 class TrackBuilder:
     """Takes samples as they are decoded, and computes the log-mel energies on the way.
 
@@ -63,8 +79,9 @@ class TrackBuilder:
 
     def __init__(self, start_seconds: float, spool: Path | None = None) -> None:
         self._start_seconds = start_seconds
-        self._samples = _Sink(spool, np.dtype(np.float32))
-        self._energies = _Sink(spool and spool.with_name(spool.name + ".mel"), np.dtype(np.float16))
+        self._spool = spool
+        self._samples = _Sink(spool, _SAMPLES)
+        self._energies = _Sink(spool and _energies_spool(spool), _ENERGIES)
         self._carry = np.zeros(0, np.float32)
         self._non_finite_count = 0
 
@@ -90,8 +107,10 @@ class TrackBuilder:
 
     def finish(self) -> Track:
         """Close the spool files and return the track."""
-        energies = self._energies.finish().reshape(-1, mel.BANDS)
-        return Track(self._samples.finish(), self._start_seconds, energies, self._non_finite_count)
+        samples, energies = self._samples.finish(), self._energies.finish()
+        if self._spool:
+            return open_track(self._spool, self._start_seconds, self._non_finite_count)
+        return Track(samples, self._start_seconds, energies.reshape(-1, mel.BANDS), self._non_finite_count)
 
     def _finite(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
         finite = np.isfinite(block)
@@ -105,7 +124,6 @@ class _Sink:
     """An array that grows at its end, in memory or in a file."""
 
     def __init__(self, path: Path | None, dtype: np.dtype[np.float16] | np.dtype[np.float32]) -> None:
-        self._path = path
         self._dtype = dtype
         self._blocks: list[NDArray[np.floating]] = []
         self._file: IO[bytes] | None = path.open("wb") if path else None
@@ -128,8 +146,7 @@ class _Sink:
             self.write(np.zeros(count, self._dtype))
 
     def finish(self) -> NDArray[np.floating]:
+        """Close the file, if there is one; else return what is in memory."""
         if self._file:
             self._file.close()
-        if self._path and self._size:
-            return np.memmap(self._path, self._dtype, mode="r")
         return np.concatenate([block.reshape(-1) for block in self._blocks] or [np.zeros(0, self._dtype)])

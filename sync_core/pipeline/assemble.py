@@ -10,7 +10,7 @@ from sync_core.analysis.estimate import Estimate
 from sync_core.domain.methods import AiModel, Method, label
 from sync_core.domain.result import AnalysisResult, ChannelOffset, FrameCount, MediaInfo, MethodResult
 from sync_core.domain.timecode import frame_count, has_drop_frame, timecode
-from sync_core.pipeline.load_pair import Loaded
+from sync_core.pipeline.load_track import Loaded
 
 _DEFAULT_RATE = Fraction(25)
 

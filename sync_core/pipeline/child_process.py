@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import socket
 import subprocess
 from typing import Self
@@ -16,7 +15,7 @@ from sync_core.jobs.ports.media_objects import MediaObjects
 from sync_core.pipeline.ai_settings import AiSettings
 from sync_core.pipeline.framing import encode, receive
 from sync_core.pipeline.lending import AddressWanted, Lender
-from sync_core.pipeline.start_python import start_python
+from sync_core.pipeline.start_python import how_it_ended, start_python
 from sync_core.pipeline.wire import Bug, Done, Failed, Task, Warm, Warmed
 
 _REAP_SECONDS = 5.0
@@ -134,11 +133,7 @@ class ChildProcess:
         await asyncio.to_thread(self._reap)
 
     async def _death(self) -> str:
-        code = await asyncio.to_thread(self._reap)
-        if code is None or code >= 0:
-            return f"ended unexpectedly (exit code {code})"
-        hint = ", perhaps for lack of memory" if -code == signal.SIGKILL else ""
-        return f"was killed by {signal.Signals(-code).name}{hint}"
+        return how_it_ended(await asyncio.to_thread(self._reap))
 
     def _reap(self) -> int | None:
         try:

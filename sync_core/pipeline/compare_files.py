@@ -20,7 +20,9 @@ from sync_core.jobs.ports.analyzer import AnalysisRequest, OnProgress
 from sync_core.media.locate import Locate, nowhere
 from sync_core.pipeline.ai_settings import ON_THE_CPU, AiSettings, why_unavailable
 from sync_core.pipeline.assemble import assemble
-from sync_core.pipeline.load_pair import Loaded, Source, find_source, load_pair
+from sync_core.pipeline.load_pair import load_pair
+from sync_core.pipeline.load_track import Loaded
+from sync_core.pipeline.sources import Source, find_source
 
 if TYPE_CHECKING:
     from sync_core.pipeline.ai import Prepared

@@ -21,7 +21,9 @@ from sync_core.analysis.parts import compare_on, find_line
 from sync_core.analysis.track import ANALYSIS_RATE_HZ
 from sync_core.domain.methods import Method
 from sync_core.domain.result import Segment, SegmentKind
-from sync_core.pipeline.load_pair import Loaded, Source, Spans, load_spans, seconds_at_hand
+from sync_core.pipeline.load_pair import load_spans, seconds_at_hand
+from sync_core.pipeline.load_track import Loaded, Spans
+from sync_core.pipeline.sources import Source
 
 SPAN_SECONDS: Final = 12
 EVERY_SECONDS: Final = 120

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -25,6 +26,20 @@ def start_python(module: str, connection: socket.socket, *arguments: str) -> sub
         env=_environment(),
         process_group=0,  # Ctrl-C in a terminal is for the parent
     )
+
+
+def how_it_ended(exit_code: int | None) -> str:
+    """Say what became of a process that should have gone on; None: it is still there.
+
+    Examples
+    --------
+    >>> how_it_ended(-11)
+    'was killed by SIGSEGV'
+    """
+    if exit_code is None or exit_code >= 0:
+        return f"ended unexpectedly (exit code {exit_code})"
+    hint = ", perhaps for lack of memory" if -exit_code == signal.SIGKILL else ""
+    return f"was killed by {signal.Signals(-exit_code).name}{hint}"
 
 
 def _environment() -> dict[str, str]:

@@ -26,7 +26,8 @@ from sync_core.analysis import confidence
 from sync_core.analysis.compare import compare
 from sync_core.domain.media import MediaPolicy
 from sync_core.domain.methods import DEFAULT_METHODS
-from sync_core.pipeline.load_pair import find_source, load_pair
+from sync_core.pipeline.load_pair import load_pair
+from sync_core.pipeline.sources import find_source
 from tests.accuracy import score
 
 OBSERVATIONS = Path(__file__).with_name("observations.csv")

@@ -1,0 +1,110 @@
+"""Decoding a long file in a process of its own.
+
+Decoders give frames of a few milliseconds, each a few calls of Python. Two files on two threads of one interpreter
+spend a third of the time of both on handing its lock to and fro; two processes don't.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sync_core.analysis.track import open_track
+from sync_core.domain.errors import DecoderCrashed
+from sync_core.domain.result import MediaInfo
+from sync_core.pipeline.framing import encode, receive_blocking
+from sync_core.pipeline.load_track import Loaded, LoadOrder, Stopped
+from sync_core.pipeline.start_python import how_it_ended, start_python
+
+_TICK_SECONDS = 0.25
+_REAP_SECONDS = 5.0
+STALL_SECONDS = 60.0
+"""Without a report for that long the process counts as stuck."""
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedRow:
+    """Of a track whose samples lie in its spool files, the rest."""
+
+    name: str
+    start_seconds: float
+    non_finite_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """From the process: what `Loaded` holds but for the samples; the mix is the first row."""
+
+    rows: tuple[DecodedRow, ...]
+    info: MediaInfo
+    silent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Undecoded:
+    """From the process: the error that it met."""
+
+    error: Exception
+
+
+def load_apart(order: LoadOrder, is_over: Callable[[], bool], on_fraction: Callable[[float], None]) -> Loaded:
+    """Decode a file in another process; as `load_track`, whose errors it passes on.
+
+    Raises
+    ------
+    DecoderCrashed
+        If that process died over it, or is stuck.
+    """
+    ours, theirs = socket.socketpair()
+    with ours:
+        with theirs:
+            process = start_python("sync_core.pipeline.decoder", theirs)
+        try:
+            ours.sendall(encode(order))
+            return _opened(order, _outcome(ours, is_over, on_fraction))
+        except (EOFError, ConnectionError) as error:
+            raise _crashed(order, how_it_ended(process.wait(_REAP_SECONDS))) from error
+        except TimeoutError as error:
+            raise _crashed(order, f"gave no sign of progress for {STALL_SECONDS:g} s, and was ended") from error
+        finally:
+            process.kill()
+            process.wait(_REAP_SECONDS)
+
+
+def _outcome(connection: socket.socket, is_over: Callable[[], bool], on_fraction: Callable[[float], None]) -> Decoded:
+    while True:
+        _wait(connection, is_over)
+        match receive_blocking(connection):
+            case float(fraction):
+                on_fraction(fraction)
+            case Undecoded(error):
+                raise error
+            case Decoded() as decoded:
+                return decoded
+
+
+def _wait(connection: socket.socket, is_over: Callable[[], bool]) -> None:
+    """Wait for the next message, or the end of the process."""
+    began = time.monotonic()
+    while True:
+        if is_over():
+            raise Stopped
+        if select.select([connection], [], [], _TICK_SECONDS)[0]:
+            return
+        if time.monotonic() - began > STALL_SECONDS:
+            raise TimeoutError
+
+
+def _opened(order: LoadOrder, decoded: Decoded) -> Loaded:
+    (_, mix), *singles = [
+        (row.name, open_track(order.row_spool(index), row.start_seconds, row.non_finite_count))
+        for index, row in enumerate(decoded.rows)
+    ]
+    return Loaded(mix, tuple(singles), decoded.info, decoded.silent)
+
+
+def _crashed(order: LoadOrder, how: str) -> DecoderCrashed:
+    return DecoderCrashed(f"{order.source.ref} could not be decoded: the process doing it {how}")

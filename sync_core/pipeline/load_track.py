@@ -1,0 +1,125 @@
+"""Decoding one file into tracks, whole or in parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from sync_core.analysis.track import ANALYSIS_RATE_HZ, Track, TrackBuilder
+from sync_core.domain.result import MediaInfo
+from sync_core.media.decode import AudioReader
+from sync_core.media.interrupted import Interrupted
+from sync_core.media.remote_file import RemoteFile
+from sync_core.pipeline.sources import Source
+
+Spans = list[tuple[int, int]]
+"""Parts of a file: whole seconds after its first sample, [start, stop), in order and apart."""
+
+_SILENT_PEAK = 1e-5
+"""-100 dB of full scale: nothing that could be heard or compared."""
+
+
+class Stopped(Exception):
+    """The other file failed, or the caller cancelled; nobody waits for this one any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A decoded file: its mix (or chosen channel), its channels if they were asked for, and what was read."""
+
+    mix: Track
+    channels: tuple[tuple[str, Track], ...]
+    info: MediaInfo
+    silent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LoadOrder:
+    """What is to be decoded, and where to.
+
+    Attributes
+    ----------
+    spool
+        Stem of the files for the decoded audio, which must outlive the tracks.
+    per_channel
+        Make tracks of the single channels too.
+    spans
+        Decode these parts only; the rest of the track is silence.
+    """
+
+    source: Source
+    spool: Path
+    per_channel: bool = False
+    spans: Spans | None = None
+
+    def row_spool(self, row: int) -> Path:
+        """Where row 0, the mix, and the channels' rows behind it lie."""
+        return self.spool.with_name(f"{self.spool.name}-{row}.f32")
+
+
+def load_track(order: LoadOrder, is_over: Callable[[], bool], on_fraction: Callable[[float], None]) -> Loaded:
+    """Decode a file on the calling thread.
+
+    Raises
+    ------
+    MediaError
+        As `AudioReader` says.
+    Stopped
+        If `is_over` turned true meanwhile.
+    """
+    try:
+        with order.source.opened(is_over) as file:
+            return _load(order, file, is_over, on_fraction)
+    except Interrupted:
+        raise Stopped from None
+
+
+def _load(
+    order: LoadOrder, file: Path | RemoteFile, is_over: Callable[[], bool], on_fraction: Callable[[float], None]
+) -> Loaded:
+    ref = order.source.ref
+    with AudioReader(file, str(ref), stream=ref.stream, channel=ref.channel, per_channel=order.per_channel) as reader:
+        builders = _builders(order, reader)
+        if order.spans is not None:
+            return _load_spans(reader, builders[0], order.spans, is_over, on_fraction)
+        peak = 0.0
+        for block in reader.blocks():
+            if is_over():
+                raise Stopped
+            for builder, row in zip(builders, block, strict=True):
+                builder.push(row)
+            peak = max(peak, float(np.abs(block[0]).max(initial=0.0)))
+            on_fraction(reader.fraction_read)
+        on_fraction(1.0)
+        mix, *singles = [builder.finish() for builder in builders]
+        names = [f"ch:{index} {reader.channels[index]}" for index in range(len(singles))]
+        return Loaded(mix, tuple(zip(names, singles, strict=True)), reader.info, peak < _SILENT_PEAK)
+
+
+def _load_spans(
+    reader: AudioReader,
+    builder: TrackBuilder,
+    spans: Spans,
+    is_over: Callable[[], bool],
+    on_fraction: Callable[[float], None],
+) -> Loaded:
+    total = round(reader.info.duration_seconds * ANALYSIS_RATE_HZ)
+    at, peak = 0, 0.0
+    for sample, block in reader.spans(spans):
+        if is_over():
+            raise Stopped
+        builder.skip(sample - at)
+        builder.push(block)
+        at = sample + block.size
+        peak = max(peak, float(np.abs(block).max(initial=0.0)))
+        on_fraction(min(at / max(total, 1), 1.0))
+    builder.skip(max(total - at, 0))
+    return Loaded(builder.finish(), (), reader.info, peak < _SILENT_PEAK)
+
+
+def _builders(order: LoadOrder, reader: AudioReader) -> list[TrackBuilder]:
+    rows = 1 + (len(reader.channels) if order.per_channel else 0)
+    return [TrackBuilder(reader.start_seconds, order.row_spool(row)) for row in range(rows)]
