@@ -29,7 +29,7 @@ def audio_plan(container: InputContainer, stream: AudioStream, *, file_bytes: in
     if not wanted:
         return None
     others = (one for other in container.streams if other.index != stream.index for one in _packets(other, file_bytes))
-    return FetchPlan(tuple(wanted), tuple(merged(others)))
+    return FetchPlan(tuple(wanted), others)
 
 
 def _packets(stream: Stream | AudioStream, file_bytes: int) -> Iterator[ByteRange]:

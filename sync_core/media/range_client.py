@@ -53,7 +53,7 @@ class Limits:
 
 
 class RangeClient:
-    """Fetches ranges of one file. Use `begin` once, then `fetch` from any number of threads.
+    """Fetches ranges of one file, from any number of threads; the first answer tells its length and state.
 
     Parameters
     ----------
@@ -87,25 +87,6 @@ class RangeClient:
         self.requests = 0
         self.bytes = 0
 
-    def begin(self, count: int) -> bytearray:
-        """Fetch the file's first bytes, at most `count`, and learn its length and state.
-
-        Raises
-        ------
-        MediaError
-            If it is empty, too large, refused, or on a server that does not answer ranges.
-        TransientError
-            If there is no usable answer.
-        """
-        start = self.fetch(ByteRange(0, count))
-        assert self.size_bytes is not None, "an answer that was taken says the length"
-        if self._limits.bytes is not None and self.size_bytes > self._limits.bytes:
-            raise MediaTooLarge(
-                f"{self._name} has {self.size_bytes} bytes, and at most {self._limits.bytes} are read from there; "
-                "raise SYNC_HTTPS_MAX_BYTES, or read it from elsewhere"
-            )
-        return start
-
     def close(self) -> None:
         """Close the connections; requests that are under way end in time."""
         self._origin.close()
@@ -117,8 +98,10 @@ class RangeClient:
         ------
         MediaChanged
             If the file is not what it was.
-        MediaError, TransientError
-            As `begin` says.
+        MediaError
+            If it is empty, too large, refused, or on a server that does not answer ranges.
+        TransientError
+            If there is no usable answer.
         Interrupted
             If nobody waits any more.
         """
@@ -182,6 +165,11 @@ class RangeClient:
         return given
 
     def _check_state(self, etag: str | None, size: int) -> None:
+        if self._limits.bytes is not None and size > self._limits.bytes:
+            raise MediaTooLarge(
+                f"{self._name} has {size} bytes, and at most {self._limits.bytes} are read from there; "
+                "raise SYNC_HTTPS_MAX_BYTES, or read it from elsewhere"
+            )
         with self._counting:
             self.etag = self.etag or etag
             self.size_bytes = self.size_bytes or size

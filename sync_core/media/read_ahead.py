@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
+from itertools import chain
 from typing import Final
 
 from sync_core.media.interrupted import Interrupted
@@ -54,6 +55,11 @@ class ReadAhead:
         self._threads = 0
         self._closed = False
 
+    def start(self, upcoming: Iterable[ByteRange]) -> None:
+        """Fetch what will be asked for, as far as there is room."""
+        with self._lock:
+            self._plan(upcoming)
+
     def get(self, first: ByteRange, upcoming: Iterable[ByteRange]) -> bytearray:
         """Wait for a block, while as many of the upcoming ones are fetched as there is room for.
 
@@ -67,7 +73,7 @@ class ReadAhead:
         with self._lock:
             self._consumed_bytes += first.size
             if first not in self._held or self._consumed_bytes >= self._budget_bytes // _PLANS_PER_BUDGET:
-                self._plan(first, upcoming)
+                self._plan(chain((first,), upcoming))
             self._awaited = first
             while (block := self._held.get(first)) is None:
                 if self._is_over() or self._closed:
@@ -92,12 +98,13 @@ class ReadAhead:
             self._arrived.notify_all()
             self._queued.notify_all()
 
-    def _plan(self, first: ByteRange, upcoming: Iterable[ByteRange]) -> None:
+    def _plan(self, upcoming: Iterable[ByteRange]) -> None:
         self._consumed_bytes = 0
-        wanted, room = [first], self._budget_bytes - first.size
+        wanted: list[ByteRange] = []
+        room = self._budget_bytes
         for block in upcoming:
             room -= block.size
-            if room < 0:
+            if wanted and room < 0:
                 break
             wanted.append(block)
         missing = [block for block in wanted if block not in self._held]

@@ -12,22 +12,24 @@ How it is fetched changes with what is known::
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sync_core.domain.remote_media import Fetched
-from sync_core.media.ranges import ByteRange, RangeMap, split
+from sync_core.media.ranges import ByteRange, RangeMap, merged, split
 
 if TYPE_CHECKING:
     from sync_core.media.range_client import RangeClient
     from sync_core.media.read_ahead import ReadAhead
 
-FIRST_BYTES = 128 * 1024
+FIRST_BYTES = 512 * 1024
+"""What a file is looked at by: a movie's header, or the first packets of its streams, in one request each."""
 BUFFER_BYTES = 64 * 1024
 """The buffer to open it with: read anew after every jump, so no larger. What is asked for beyond it is one packet."""
 _PLANNED_BLOCK_BYTES = 1024 * 1024
-_LARGEST_BLOCK_OF_A_HEADER_BYTES = 256 * 1024
+_UNPLANNED_BLOCK_BYTES = 128 * 1024
+"""With a plan, what it does not know is little."""
 _LARGEST_BLOCK_BYTES = 2 * 1024 * 1024
 _LONG_RUN_BYTES = 2 * 1024 * 1024
 """What was read so far without a jump will go on: more is fetched ahead."""
@@ -36,10 +38,13 @@ _ZEROS = bytes(BUFFER_BYTES)
 
 @dataclass(frozen=True, slots=True)
 class FetchPlan:
-    """What will be read of a file, and what need not be: both in order and apart from each other."""
+    """What will be read of a file, in order and apart from each other, and what need not be.
+
+    The latter may be long to go through, and is looked at once only, when the former is already being fetched.
+    """
 
     wanted: tuple[ByteRange, ...]
-    unread: tuple[ByteRange, ...]
+    unread: Iterable[ByteRange]
 
 
 class RemoteFile:
@@ -53,20 +58,23 @@ class RemoteFile:
     Raises
     ------
     MediaError, TransientError
-        As `RangeClient.begin` says.
+        As `RangeClient.fetch` says.
+    Interrupted
+        If nobody waits any more.
     """
 
     def __init__(self, client: RangeClient, ahead: ReadAhead, *, version: str | None = None) -> None:
         self._client = client
         self._ahead = ahead
         self._version = version
-        self._head = client.begin(FIRST_BYTES)
+        self._head = ahead.get(ByteRange(0, FIRST_BYTES), ())
         assert client.size_bytes is not None, "a file that has begun has a length"
         self.size_bytes = client.size_bytes
         self._block = ByteRange(0, len(self._head))
         self._data = self._head
         self._wanted = RangeMap(())
         self._unread = RangeMap(())
+        self._is_planned = False
         self._run_start = 0
         self._position = 0
         self._cut_at: int | None = None
@@ -80,8 +88,11 @@ class RemoteFile:
 
     def follow(self, plan: FetchPlan) -> None:
         """Read by a plan from now on."""
-        self._wanted = RangeMap(split(plan.wanted, _PLANNED_BLOCK_BYTES))
-        self._unread = RangeMap(plan.unread)
+        self._is_planned = True
+        blocks = split(plan.wanted, _PLANNED_BLOCK_BYTES)
+        self._wanted = RangeMap(blocks)
+        self._ahead.start(block for block in blocks if block.stop > len(self._head))
+        self._unread = RangeMap(merged(plan.unread))
 
     def raise_failure(self) -> None:
         """Raise what a read met, which libraries in between may have taken for the end of the file."""
@@ -173,7 +184,7 @@ class RemoteFile:
     def _block_at(self, at: int) -> ByteRange:
         """Give a block that ends before what is planned, or need not be read."""
         run = at - self._run_start
-        largest = _LARGEST_BLOCK_BYTES if run >= _LONG_RUN_BYTES else _LARGEST_BLOCK_OF_A_HEADER_BYTES
-        size = min(max(run, FIRST_BYTES), largest)
+        smallest = _UNPLANNED_BLOCK_BYTES if self._is_planned else FIRST_BYTES
+        size = min(max(run, smallest), _LARGEST_BLOCK_BYTES if run >= _LONG_RUN_BYTES else FIRST_BYTES)
         ends = (self._wanted.next_start(at), self._unread.next_start(at), self.size_bytes)
         return ByteRange(at, min(at + size, *(end for end in ends if end is not None)))

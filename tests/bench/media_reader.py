@@ -16,6 +16,9 @@ from sync_core.media.range_client import RangeClient
 from sync_core.media.read_ahead import ReadAhead
 from sync_core.media.remote_file import RemoteFile
 
+_TRUSTED = ssl.create_default_context()
+"""Loaded once by each process, as a worker's child does; not once for each file."""
+
 
 def main() -> None:
     place = sys.argv[1]
@@ -40,7 +43,7 @@ def main() -> None:
 
 
 def _remote(url: str) -> RemoteFile:
-    client = RangeClient(PresignedOrigin(lambda _refusal: url, ssl.create_default_context()), url)
+    client = RangeClient(PresignedOrigin(lambda _refusal: url, _TRUSTED), url)
     return RemoteFile(client, ReadAhead(client.fetch))
 
 

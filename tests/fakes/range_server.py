@@ -183,23 +183,23 @@ class RangeServer:
         if headers is None:
             await _send(writer, status, b"")
             return True
-        writer.write(_head(status, headers))
-        length = request.stop - request.start
-        stop = request.start + (length // 2 if fault in (Fault.CUT, Fault.SHORT) else length)
+        head, length = _head(status, headers), request.stop - request.start
+        length = length // 2 if fault in (Fault.CUT, Fault.SHORT) else length
         with answer.served.path.open("rb") as file:
+            file.seek(request.start)
             if fault is Fault.DRIP:
-                await self._drip(writer, file, range(request.start, stop))
-            elif stop > request.start:
-                self.body_bytes += stop - request.start
+                writer.write(head)
+                await self._drip(writer, file, length)
+            else:
+                self.body_bytes += length
+                writer.write(head + file.read(length))
                 await writer.drain()
-                await asyncio.get_running_loop().sendfile(writer.transport, file, request.start, stop - request.start)
         if fault is Fault.SHORT:
             await asyncio.sleep(3600)
         return fault is not Fault.CUT
 
-    async def _drip(self, writer: asyncio.StreamWriter, file: IO[bytes], positions: range) -> None:
-        file.seek(positions.start)
-        for _ in positions:
+    async def _drip(self, writer: asyncio.StreamWriter, file: IO[bytes], length: int) -> None:
+        for _ in range(length):
             self.body_bytes += 1
             writer.write(file.read(1))
             await writer.drain()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,9 +36,9 @@ def remote_client(locate: Locate | str, *, patience: Patience = QUICK, **options
     return RangeClient(origin, "s3://studio/file", patience=patience, **options)
 
 
-def remote_file(locate: Locate | str, **options) -> RemoteFile:
-    client = remote_client(locate, **options)
-    return RemoteFile(client, ReadAhead(client.fetch))
+def remote_file(locate: Locate | str, *, is_over: Callable[[], bool] = lambda: False, **options) -> RemoteFile:
+    client = remote_client(locate, is_over=is_over, **options)
+    return RemoteFile(client, ReadAhead(client.fetch, is_over=is_over))
 
 
 def decoded(file: Path | RemoteFile, **selected: int) -> tuple[NDArray[np.float32], MediaInfo]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import socket
 import ssl
@@ -140,7 +141,7 @@ def speaker() -> Iterator[socket.socket]:
 def say(speaker: socket.socket, answer: bytes, *, step: int) -> None:
     """Give one answer, so many bytes at a time."""
     caller, _ = speaker.accept()
-    with caller:
+    with caller, contextlib.suppress(ConnectionError):  # who has heard enough leaves
         caller.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         caller.recv(4096)
         for at in range(0, len(answer), step):

@@ -20,6 +20,7 @@ from sync_core.media.https import HttpsOrigin
 from sync_core.media.locate import nowhere
 from sync_core.media.open_remote import open_remote
 from sync_core.media.range_client import Patience, RangeClient
+from sync_core.media.ranges import ByteRange
 from tests.fakes.authority import Authority
 from tests.fakes.names import Names
 from tests.fakes.range_server import Fault, RangeServer
@@ -65,30 +66,30 @@ def client(address: str, trusted: ssl.SSLContext, *resolved: str) -> RangeClient
 
 
 def test_the_certificate_is_checked_against_the_name(server: RangeServer, trusted: ssl.SSLContext) -> None:
-    assert client(url(server), trusted).begin(10) == b"0123456789"
+    assert client(url(server), trusted).fetch(ByteRange(0, 10)) == b"0123456789"
     assert server.requests[0].headers["host"] == f"{HOST}:{server.port}"
     with pytest.raises(MediaUnreachable, match="certificate"):
-        client(url(server, "other.example.com"), trusted).begin(10)
+        client(url(server, "other.example.com"), trusted).fetch(ByteRange(0, 10))
 
 
 def test_an_unknown_authority_is_not_trusted(server: RangeServer) -> None:
     with pytest.raises(MediaUnreachable, match="certificate"):
-        client(url(server), ssl.create_default_context()).begin(10)
+        client(url(server), ssl.create_default_context()).fetch(ByteRange(0, 10))
 
 
 def test_the_name_is_resolved_once(server: RangeServer, trusted: ssl.SSLContext, names: Names) -> None:
     names[HOST] = ["127.0.0.1"]
     origin = HttpsOrigin(url(server), trusted, is_allowed=lambda _: True)
     reading = RangeClient(origin, "file", patience=IMPATIENT)
-    reading.begin(10)
+    reading.fetch(ByteRange(0, 10))
     names[HOST] = ["10.0.0.1"]
     for _ in range(3):
-        reading.begin(10)
+        reading.fetch(ByteRange(0, 10))
     assert names.asked.count(HOST) == 1
 
 
 def test_an_address_that_does_not_answer_gives_way_to_the_next(server: RangeServer, trusted: ssl.SSLContext) -> None:
-    assert client(url(server), trusted, "127.0.0.2", "127.0.0.1").begin(10) == b"0123456789"
+    assert client(url(server), trusted, "127.0.0.2", "127.0.0.1").fetch(ByteRange(0, 10)) == b"0123456789"
 
 
 REFUSED = [
@@ -120,7 +121,7 @@ def test_a_name_without_an_address_may_have_one_later(names: Names, trusted: ssl
 def test_redirects_are_not_followed(server: RangeServer, trusted: ssl.SSLContext) -> None:
     server.fault = lambda _request: Fault.REDIRECT
     with pytest.raises(MediaUnsupported, match="leads on to another address"):
-        client(url(server), trusted).begin(10)
+        client(url(server), trusted).fetch(ByteRange(0, 10))
     assert len(server.requests) == 1
 
 
@@ -128,7 +129,7 @@ def test_redirects_are_not_followed(server: RangeServer, trusted: ssl.SSLContext
 def test_a_refusal_is_told(server: RangeServer, trusted: ssl.SSLContext, fault: Fault, error: type[Exception]) -> None:
     server.fault = lambda _request: fault
     with pytest.raises(error, match=HOST):
-        client(url(server), trusted).begin(10)
+        client(url(server), trusted).fetch(ByteRange(0, 10))
 
 
 @pytest.mark.parametrize("fault", [Fault.ERROR_500, Fault.TOO_MANY, Fault.CUT_AT_ONCE])
@@ -137,7 +138,7 @@ def test_a_server_that_gives_no_usable_answer_costs_the_item_an_attempt(
 ) -> None:
     server.fault = lambda _request: fault
     with pytest.raises(MediaUnreachable) as error:
-        client(url(server), trusted).begin(10)
+        client(url(server), trusted).fetch(ByteRange(0, 10))
     assert error.value.retryable
     assert error.value.blames_item
 
@@ -163,7 +164,7 @@ def test_what_is_no_usable_address(names: Names, address: str, trusted: ssl.SSLC
 
 
 def test_what_stands_behind_the_path_is_kept(server: RangeServer, trusted: ssl.SSLContext) -> None:
-    assert client(url(server, path="/media?token=%2Fx"), trusted).begin(10) == b"0123456789"
+    assert client(url(server, path="/media?token=%2Fx"), trusted).fetch(ByteRange(0, 10)) == b"0123456789"
 
 
 def test_https_is_off_unless_it_is_switched_on(names: Names) -> None:

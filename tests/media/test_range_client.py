@@ -56,7 +56,7 @@ def server() -> Iterator[RangeServer]:
 def client(server: RangeServer, path: Path) -> RangeClient:
     """Give a client that has begun; the fault that a test sets is that of what follows."""
     client = remote_client(server.serve(path))
-    client.begin(1000)
+    client.fetch(ByteRange(0, 1000))
     return client
 
 
@@ -124,7 +124,7 @@ def test_a_throttling_storm(client: RangeClient, server: RangeServer) -> None:
 def test_an_endpoint_that_hangs(server: RangeServer, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "READ_SECONDS", 0.2)
     client = remote_client(server.serve(path), patience=Patience(tries=2, first_pause_seconds=0.001))
-    client.begin(1000)
+    client.fetch(ByteRange(0, 1000))
     server.fault = always(Fault.HANG)
     with pytest.raises(StorageUnavailable, match="Timeout"):
         client.fetch(MIDDLE)
@@ -133,7 +133,7 @@ def test_an_endpoint_that_hangs(server: RangeServer, path: Path, monkeypatch: py
 def test_an_answer_that_stops_in_the_middle(server: RangeServer, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "READ_SECONDS", 0.2)
     client = remote_client(server.serve(path))
-    client.begin(1000)
+    client.fetch(ByteRange(0, 1000))
     server.fault = only(Fault.SHORT, 1)
     assert client.fetch(MIDDLE) == path.read_bytes()[MIDDLE.start : MIDDLE.stop]
     assert server.requests[2].start > MIDDLE.start
@@ -143,7 +143,7 @@ def test_an_answer_that_drips(server: RangeServer, path: Path) -> None:
     client = remote_client(
         server.serve(path), patience=Patience(tries=2, first_pause_seconds=0.001, answer_seconds=0.3)
     )
-    client.begin(1000)
+    client.fetch(ByteRange(0, 1000))
     server.fault = always(Fault.DRIP)
     with pytest.raises(StorageUnavailable, match=r"not complete after 0\.3 s"):
         client.fetch(MIDDLE)
@@ -152,7 +152,7 @@ def test_an_answer_that_drips(server: RangeServer, path: Path) -> None:
 def test_nothing_listens() -> None:
     client = remote_client("http://127.0.0.1:1/file", patience=Patience(tries=2, first_pause_seconds=0.001))
     with pytest.raises(StorageUnavailable, match="could not be read at byte 0"):
-        client.begin(1000)
+        client.fetch(ByteRange(0, 1000))
 
 
 @pytest.mark.parametrize("fault", [Fault.CHANGED, Fault.SHRUNK])
@@ -167,7 +167,7 @@ def test_a_file_that_changes_while_it_is_read(client: RangeClient, server: Range
 
 def test_a_server_that_ignores_if_match_is_found_out(server: RangeServer, path: Path) -> None:
     client = remote_client(server.serve(path, etag='W/"1"'))
-    client.begin(1000)
+    client.fetch(ByteRange(0, 1000))
     assert "if-match" not in server.requests[0].headers
     server.serve(path, etag='W/"2"')
     with pytest.raises(MediaChanged):
@@ -176,7 +176,7 @@ def test_a_server_that_ignores_if_match_is_found_out(server: RangeServer, path: 
 
 def test_a_file_that_is_not_the_pinned_one(server: RangeServer, path: Path) -> None:
     with pytest.raises(MediaChanged):
-        remote_client(server.serve(path), etag='"v0"').begin(1000)
+        remote_client(server.serve(path), etag='"v0"').fetch(ByteRange(0, 1000))
 
 
 def test_a_range_that_is_no_longer_there(client: RangeClient, server: RangeServer) -> None:
@@ -188,19 +188,19 @@ def test_a_range_that_is_no_longer_there(client: RangeClient, server: RangeServe
 def test_an_empty_file(server: RangeServer, tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
     with pytest.raises(MediaCorrupt, match="is empty"):
-        remote_client(server.serve(tmp_path / "empty")).begin(1000)
+        remote_client(server.serve(tmp_path / "empty")).fetch(ByteRange(0, 1000))
 
 
 def test_a_server_that_ignores_ranges(server: RangeServer, path: Path) -> None:
     server.fault = always(Fault.WHOLE)
     with pytest.raises(MediaUnsupported, match="does not answer byte ranges"):
-        remote_client(server.serve(path)).begin(1000)
+        remote_client(server.serve(path)).fetch(ByteRange(0, 1000))
 
 
 def test_a_server_that_sends_it_encoded(server: RangeServer, path: Path) -> None:
     server.fault = always(Fault.ENCODED)
     with pytest.raises(MediaUnsupported, match="encoded"):
-        remote_client(server.serve(path)).begin(1000)
+        remote_client(server.serve(path)).fetch(ByteRange(0, 1000))
 
 
 def test_an_expired_address_is_renewed_once_for_all(server: RangeServer, path: Path, content: bytes) -> None:
@@ -212,7 +212,7 @@ def test_an_expired_address_is_renewed_once_for_all(server: RangeServer, path: P
 
     server.serve(path, "/address1")
     client = remote_client(locate)
-    client.begin(1000)
+    client.fetch(ByteRange(0, 1000))
     server.files["/address2"] = server.files.pop("/address1")
     server.refusal = lambda one: (403, b"<Code>AccessDenied</Code>Request has expired") if "1" in one.path else None
     assert client.fetch(MIDDLE) == content[MIDDLE.start : MIDDLE.stop]
@@ -228,7 +228,7 @@ def test_many_threads_that_are_refused_at_once_renew_once(server: RangeServer, p
 
     server.serve(path)
     client = remote_client(locate)
-    client.begin(1000)
+    client.fetch(ByteRange(0, 1000))
     server.latency_seconds = 0.2
     server.refusal = lambda one: (403, b"Request has expired") if one.headers[":query"] == "address=1" else None
     parts = [ByteRange(at, at + 1000) for at in range(0, 20_000, 1000)]
@@ -246,26 +246,26 @@ def test_what_the_refusal_means_is_what_the_item_gets(server: RangeServer, path:
     server.serve(path)
     server.fault = always(Fault.FORBIDDEN)
     with pytest.raises(MediaForbidden, match="allow s3:GetObject"):
-        remote_client(locate).begin(1000)
+        remote_client(locate).fetch(ByteRange(0, 1000))
 
 
 def test_addresses_are_not_renewed_for_ever(server: RangeServer, path: Path) -> None:
     server.serve(path)
     server.fault = always(Fault.FORBIDDEN)
     with pytest.raises(StorageUnavailable, match="5 addresses"):
-        remote_client(lambda _refusal: server.url("/media")).begin(1000)
+        remote_client(lambda _refusal: server.url("/media")).fetch(ByteRange(0, 1000))
 
 
 def test_a_file_beyond_the_size_limit(server: RangeServer, path: Path) -> None:
     client = remote_client(server.serve(path), limits=Limits(bytes=SIZE - 1))
     with pytest.raises(MediaTooLarge, match=f"has {SIZE} bytes, and at most {SIZE - 1}"):
-        client.begin(1000)
+        client.fetch(ByteRange(0, 1000))
     assert server.body_bytes == 1000
 
 
 def test_a_file_beyond_the_time_limit(server: RangeServer, path: Path) -> None:
     client = remote_client(server.serve(path), limits=Limits(seconds=0.2))
-    client.begin(1000)
+    client.fetch(ByteRange(0, 1000))
     server.fault = always(Fault.DRIP)
     with pytest.raises(MediaTooLarge, match=r"within 0\.2 s"):
         client.fetch(MIDDLE)
@@ -276,7 +276,7 @@ def test_who_does_not_wait_any_more_stops_it_within_a_second(server: RangeServer
     over = threading.Event()
     patience = Patience(first_pause_seconds=60.0, most_pause_seconds=60.0)
     client = remote_client(server.serve(path), patience=patience, is_over=over.is_set)
-    client.begin(1000)
+    client.fetch(ByteRange(0, 1000))
     server.fault = always(fault)
     outcome: list[BaseException] = []
 
@@ -307,7 +307,7 @@ def test_any_fault_at_random_gives_the_content_or_an_error_that_was_meant(
         return address
 
     client = remote_client(locate, patience=Patience(8, 0.001, 0.01, 20.0, answer_seconds=0.1))
-    client.begin(1000)
+    client.fetch(ByteRange(0, 1000))
     server.fault = at_random(0.2, fault, seed=5)
     with contextlib.suppress(MediaError):
         for start in range(0, SIZE, 100_000):

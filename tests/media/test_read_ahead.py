@@ -57,6 +57,15 @@ def test_blocks_come_in_order_and_each_is_fetched_once(source: Source) -> None:
     ahead.close()
 
 
+def test_what_will_be_asked_for_may_be_fetched_before(source: Source) -> None:
+    ahead = reading(source)
+    ahead.start(BLOCKS)
+    wait_until(lambda: len(source.asked) == 10)
+    assert ahead.get(BLOCKS[0], BLOCKS[1:]) == bytearray(10)
+    assert sorted(source.asked) == BLOCKS[:10]
+    ahead.close()
+
+
 def test_so_many_requests_at_once_and_no_more(source: Source) -> None:
     source.may_answer.clear()
     ahead = reading(source)

@@ -100,7 +100,7 @@ async def test_an_object_that_is_compared_with_itself_is_fetched_once(
 
 async def test_an_address_that_expires_while_a_file_is_read(make: Make, lending: Lending, server: RangeServer) -> None:
     def expire(one: Request) -> tuple[int, bytes] | None:
-        is_old = one.number >= 6 and one.headers[":query"] in ("address=1", "address=2")
+        is_old = one.number >= 2 and one.headers[":query"] in ("address=1", "address=2")
         return (403, b"<Code>AccessDenied</Code><Message>Request has expired</Message>") if is_old else None
 
     server.refusal = expire
