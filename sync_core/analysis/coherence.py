@@ -176,8 +176,9 @@ def _spectra(samples: NDArray[np.float32], starts: NDArray[np.int64], length: in
     Bins that a short block does not have, being above its Nyquist frequency, are 0.
     """
     window = _window(length)
-    blocks = np.stack([samples[k : k + length] for k in starts])
-    spectra = fourier.rfft(blocks * window)[:, _IN_BAND]
+    blocks = np.lib.stride_tricks.sliding_window_view(samples, length)[starts]
+    blocks *= window
+    spectra = fourier.rfft(blocks)[:, _IN_BAND]
     missing = _IN_BAND.stop - _IN_BAND.start - spectra.shape[1]
     return np.pad(spectra, ((0, 0), (0, missing))) if missing else spectra
 

@@ -21,6 +21,7 @@ _SEEDS = 24
 _FEWEST_FOR_SLOPE = 3
 _ROUNDS = 3
 _NOISE_OF_MAD = 0.6745
+_PEAK_REACH = _NEAR_SAMPLES + _TAPS
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +82,12 @@ def find(picture: Correlogram, *, window_rows: int) -> Ridge | None:
         return None
     rows, seconds = picture.rows[kept], picture.centre_seconds[kept]
     windows, middles = _windows(rows, seconds, window_rows)
-    models = [_constant(rows), *_seeded(windows, middles)]
+    noise = spread(windows)
+    models = [_constant(rows), *_seeded(windows, middles, noise)]
     heights = [_height(rows, seconds, *model) for model in models]
     best = int(np.argmax(np.abs(heights)))
     sign = 1 if heights[best] >= 0 else -1
-    return _refined(rows, seconds, models[best], sign, window_rows)
+    return _refined(rows, seconds, models[best], sign, window_rows, noise)
 
 
 def _windows(
@@ -106,10 +108,12 @@ def _constant(rows: NDArray[np.float32]) -> tuple[float, float]:
     return float(np.argmax(np.abs(rows.sum(axis=0))) - REACH_SAMPLES), 0.0
 
 
-def _seeded(windows: NDArray[np.float32], middles: NDArray[np.float64]) -> list[tuple[float, float]]:
+def _seeded(
+    windows: NDArray[np.float32], middles: NDArray[np.float64], noise: NDArray[np.float64]
+) -> list[tuple[float, float]]:
     """Lines through pairs of windows that peak clearly by themselves (delay at time 0, slope)."""
     columns = np.argmax(np.abs(windows), axis=1)
-    heights = np.abs(windows[np.arange(len(windows)), columns]) / np.maximum(spread(windows), 1e-12)
+    heights = np.abs(windows[np.arange(len(windows)), columns]) / np.maximum(noise, 1e-12)
     strong = [index for index in np.argsort(-heights)[:_SEEDS] if heights[index] > CLEAR_SCORE]
     delays = columns - REACH_SAMPLES
     models = []
@@ -138,13 +142,13 @@ def _refined(
     model: tuple[float, float],
     sign: int,
     window_rows: int,
+    window_noise: NDArray[np.float64],
 ) -> Ridge:
     """Straighten the rows along the model, then fit the windows' fractional peaks near it."""
     delay, slope = model
-    window_noise = spread(_windows(rows, seconds, window_rows)[0])
     for _ in range(_ROUNDS):
         whole = np.rint(delay + slope * seconds).astype(np.int64)
-        straight = sign * straightened(rows, whole)
+        straight = sign * straightened(rows, whole, _PEAK_REACH)
         windows, middles = _windows(straight, seconds, window_rows)
         places, heights = _fine_peaks(windows)
         scores = _scores(heights, window_noise)
@@ -164,12 +168,10 @@ def _scores(heights: NDArray[np.float64], noise: NDArray[np.float64]) -> NDArray
     return np.where(noise > 0, heights / np.where(noise > 0, noise, 1.0), 0.0)
 
 
-def straightened(rows: NDArray[np.float32], whole: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Shift each row so that column `whole` (counted from the middle) falls on the middle; what moves in is 0."""
-    if not whole.any():
-        return rows
+def straightened(rows: NDArray[np.float32], whole: NDArray[np.int64], reach: int) -> NDArray[np.float32]:
+    """Cut each row to `reach` columns on either side of column `whole` (counted from the middle); outside it is 0."""
     size = rows.shape[1]
-    columns = np.arange(size) + whole[:, None]
+    columns = np.arange(-reach, reach + 1) + size // 2 + whole[:, None]
     inside = (columns >= 0) & (columns < size)
     return np.where(inside, np.take_along_axis(rows, np.clip(columns, 0, size - 1), axis=1), np.float32(0.0))
 
@@ -177,7 +179,7 @@ def straightened(rows: NDArray[np.float32], whole: NDArray[np.int64]) -> NDArray
 def _interpolator() -> NDArray[np.float32]:
     """Windowed-sinc weights from columns -(NEAR + TAPS)..(NEAR + TAPS) to steps of 1/16 within +-NEAR samples."""
     fine = np.arange(-_NEAR_SAMPLES * _FINE, _NEAR_SAMPLES * _FINE + 1) / _FINE
-    columns = np.arange(-_NEAR_SAMPLES - _TAPS, _NEAR_SAMPLES + _TAPS + 1)
+    columns = np.arange(-_PEAK_REACH, _PEAK_REACH + 1)
     distance = fine - columns[:, None]
     window = np.where(np.abs(distance) < _TAPS, np.cos(np.pi * distance / (2 * _TAPS)) ** 2, 0.0)
     return np.asarray(np.sinc(distance) * window, np.float32)
@@ -187,9 +189,13 @@ _WEIGHTS = _interpolator()
 
 
 def _fine_peaks(windows: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Fractional place (samples from the middle column) and height of the highest value within +-4 samples."""
-    reach = _NEAR_SAMPLES + _TAPS
-    fine = windows[:, REACH_SAMPLES - reach : REACH_SAMPLES + reach + 1] @ _WEIGHTS
+    """Fractional place (samples from the middle column) and height of the highest value within +-4 samples.
+
+    Parameters
+    ----------
+    windows : [shape=(n_windows, 2 * _PEAK_REACH + 1), float32]
+    """
+    fine = windows @ _WEIGHTS
     top = np.clip(np.argmax(fine, axis=1), 1, fine.shape[1] - 2)
     at = np.arange(len(fine))
     before, here, after = (fine[at, top + k].astype(np.float64) for k in (-1, 0, 1))
@@ -201,9 +207,8 @@ def _fine_peaks(windows: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDAr
 
 def height_near(values: NDArray[np.float32], index: int) -> float:
     """Greatest magnitude within four steps of an index, between the steps too; 0 if that is near an end or outside."""
-    reach = _NEAR_SAMPLES + _TAPS
-    window = values[max(index - reach, 0) : max(index + reach + 1, 0)]
-    return float(np.abs(window @ _WEIGHTS).max()) if window.size == 2 * reach + 1 else 0.0
+    window = values[max(index - _PEAK_REACH, 0) : max(index + _PEAK_REACH + 1, 0)]
+    return float(np.abs(window @ _WEIGHTS).max()) if window.size == 2 * _PEAK_REACH + 1 else 0.0
 
 
 def robust_line(

@@ -55,7 +55,7 @@ def notice(picture: Correlogram, found: Ridge) -> Wander | None:
     kept = picture.blocks > 0
     rows, seconds = picture.rows[kept], picture.centre_seconds[kept]
     whole = np.rint(found.at(seconds)).astype(np.int64)
-    straight = found.sign * ridge.straightened(rows, whole)
+    straight = found.sign * ridge.straightened(rows, whole, REACH_SAMPLES)
     noise = np.maximum(ridge.spread(rows), 1e-12)
     on_line = straight[:, REACH_SAMPLES - _ON_THE_LINE : REACH_SAMPLES + _ON_THE_LINE + 1].max(axis=1) / noise
     middle = 0

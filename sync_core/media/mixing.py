@@ -22,8 +22,8 @@ _CENTRE_WEIGHT = 0.5
 _TURN_BELOW = -0.3
 _TURN_BACK_ABOVE = 0.1
 """Correlations at which a channel's sign is turned, and turned back; between them it stays as it is."""
-_EVERY = 8
-"""Correlations are taken on every eighth sample: aliasing does not change their sign."""
+_EVERY = 32
+"""Correlations are taken on few of the samples: aliasing does not change their sign."""
 
 
 class Mixer:

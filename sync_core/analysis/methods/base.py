@@ -72,11 +72,18 @@ def quantised(log_mel: NDArray[np.float16], transform: Transform, dims: int, *, 
     for start in range(0, hops, CHUNK_HOPS):
         first, last = max(start - context_hops, 0), min(start + CHUNK_HOPS + context_hops, hops)
         stop = min(start + CHUNK_HOPS, hops)
-        if (log_mel[first:last] == log_mel[first]).all():  # nothing changes in silence
+        energies = log_mel[first:last]
+        if _is_constant(energies):  # nothing changes in silence
             continue
-        rows = transform(log_mel[first:last].astype(np.float32))[start - first : stop - first]
-        values[:, start:stop] = np.rint(np.clip(rows.T, -CLIP, CLIP) * FULL_SCALE)
+        rows = transform(energies.astype(np.float32))[start - first : stop - first]
+        rows = np.clip(rows, -CLIP, CLIP)
+        rows *= FULL_SCALE
+        values[:, start:stop] = np.rint(rows, out=rows).T
     return values
+
+
+def _is_constant(rows: NDArray[np.float16]) -> bool:
+    return bool((rows[-1] == rows[0]).all() and (rows == rows[0]).all())
 
 
 def slope(values: NDArray[np.float32], reach: int = 1) -> NDArray[np.float32]:
