@@ -17,6 +17,8 @@ _LOWEST_BIN, _HIGHEST_BIN = 4, 230
 _DOUBT = 0.045
 _LOUD_SHARE, _FAINT_SHARE = 0.2, 0.5
 _LEAST_OF_DOUBT = 0.25
+_CLEARLY_MORE = 1.5
+"""As much as so many shortest gaps of sound without any agreement."""
 _QUIETEST = 3e-5
 _TAPS = 16
 _WINDOW = np.hanning(_WINDOW_SAMPLES + 1)[:-1].astype(np.float32)
@@ -65,7 +67,9 @@ class Steps:
         return replace(self, agreement=np.where(inside, self.agreement, 0.0), sounds=np.where(inside, self.sounds, 0.0))
 
 
-def place_join(one: Steps, other: Steps, usual: tuple[float, float], least_gap_steps: int) -> tuple[int, int]:
+def place_join(
+    one: Steps, other: Steps, usual: tuple[float, float], *, inserted_steps: int, least_gap_steps: int
+) -> tuple[int, int]:
     """Find the step at which the dub leaves one line, and that at which it takes up the next.
 
     Parameters
@@ -74,21 +78,37 @@ def place_join(one: Steps, other: Steps, usual: tuple[float, float], least_gap_s
         Agreement with the line before and the line after.
     usual
         Their usual agreement.
+    inserted_steps
+        How much longer the dub is for the join, as the lines lie; below 0 if it leaves something out.
     least_gap_steps
-        What lies closer together is one join: where the sum of the one before it and the other after it is highest.
-        There the dub lies on either line; what neither is heard in goes to the one that is usually heard less.
+        What lies closer together is one join, at which the dub leaves the one line for the other.
 
     Returns
     -------
     end, start
         Edges of steps, 0 to n_steps; equal unless there is a gap.
+
+    Notes
+    -----
+    Where material is inserted and nothing of the master is lost, the gap is as long as the lines are apart. Any other
+    length, which means that sound stands in place of some of the master's, is believed where it explains clearly more.
     """
-    end, start = place_end(one, usual[0]), place_start(other, usual[1])
+    before, after = _before(one.gain(usual[0])), _after(other.gain(usual[1]))
+    end, start = int(np.argmax(before)), _last_argmax(after)
     if start - end < least_gap_steps:
-        end = start = _last_argmax(
-            _before(one.gain_beside_another(usual[0])) + _after(other.gain_beside_another(usual[1]))
-        )
-    return end, start
+        return _beside_each_other(one, other, usual)
+    if not least_gap_steps <= inserted_steps < before.size:
+        return end, start
+    together = before[: before.size - inserted_steps] + after[inserted_steps:]
+    at = _last_argmax(together)
+    loss = before[end] + after[start] - together[at]
+    return (at, at + inserted_steps) if loss < _CLEARLY_MORE * least_gap_steps * one.doubt else (end, start)
+
+
+def _beside_each_other(one: Steps, other: Steps, usual: tuple[float, float]) -> tuple[int, int]:
+    """Place a join without a gap: what neither side is heard in goes to the line that is usually heard less."""
+    at = _last_argmax(_before(one.gain_beside_another(usual[0])) + _after(other.gain_beside_another(usual[1])))
+    return at, at
 
 
 def place_start(steps: Steps, usual: float) -> int:

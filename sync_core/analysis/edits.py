@@ -38,6 +38,7 @@ _LONGEST_REPEAT_SECONDS = 60.0
 _SHARED = 0.6
 _SAME_SAMPLES = 0.06 * ANALYSIS_RATE_HZ
 _SHORTEST_PERIOD_SECONDS = 0.2
+_LEANING_SAMPLES = 1e-3 * ANALYSIS_RATE_HZ
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,8 +302,9 @@ def _refitted(
         span = replace(
             fits[run.line].line, start_sample=run.start * BLOCK_SAMPLES, stop_sample=run.stop * BLOCK_SAMPLES
         )
-        known = fits[run.line]
-        fit = replace(known, line=span) if known.wow_seconds else witness.fit(span)
+        fit = witness.fit(span)
+        if fits[run.line].wow_seconds and not (fit and _is_steady(fit, span)):
+            fit = replace(fits[run.line], line=span)
         clear = np.flatnonzero(scores[run.line, run.start : run.stop] > ridge.CLEAR_SCORE)
         if not clear.size:
             continue
@@ -312,6 +314,12 @@ def _refitted(
         if fit and fit.score >= witness.least_score and fit.support >= _LEAST_SUPPORT:
             stretches.append(_Stretch(fit, first, last))
     return stretches
+
+
+def _is_steady(fit: Fit, line: Line) -> bool:
+    """Whether a fit neither wanders nor leans away from the line it was looked for along: a small step, and no wow."""
+    leaning = abs(fit.line.slope - line.slope) * (line.stop_sample - line.start_sample)
+    return not fit.wow_seconds and leaning < _LEANING_SAMPLES
 
 
 def _joined(pair: Pair, witness: Witness, stretches: Sequence[_Stretch]) -> list[Piece]:
@@ -342,7 +350,15 @@ def _join(witness: Witness, one: _Stretch, other: _Stretch) -> tuple[int, int]:
     sure_end, sure_start = ((sample - first) // witness.step_samples for sample in (one.last_clear, other.first_clear))
     usual = before.usual(0, sure_end), after.usual(sure_start, after.agreement.size)
     before, after = before.only(0, sure_start), after.only(sure_end, after.agreement.size)
-    end, start = boundaries.place_join(before, after, usual, _SHORTEST_INSERT_SAMPLES // witness.step_samples)
+    one_line, other_line = one.fit.line, other.fit.line
+    skipped = (other_line.slope - one_line.slope) * other.first_clear + other_line.lag - one_line.lag
+    end, start = boundaries.place_join(
+        before,
+        after,
+        usual,
+        inserted_steps=round(-skipped / (other_line.slope * witness.step_samples)),
+        least_gap_steps=_SHORTEST_INSERT_SAMPLES // witness.step_samples,
+    )
     return first + end * witness.step_samples, first + start * witness.step_samples
 
 
