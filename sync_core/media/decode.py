@@ -244,7 +244,7 @@ class AudioReader:
             if silence_seconds:
                 yield from gatherer.flush()
                 yield from _silence(frame, silence_seconds)
-            yield from gatherer.push(frame, round(skip_seconds * frame.sample_rate))
+            yield from gatherer.push(frame, round(skip_seconds * frame.sample_rate) if skip_seconds else 0)
         yield from gatherer.flush()
 
     def _finish(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,7 +57,8 @@ class _Shape:
 class Gatherer:
     """Collects frames of one shape; a frame of another shape ends the block before it.
 
-    Feed every frame to `push` and yield what it gives; `flush` gives what is left, before silence or at the end.
+    Feed every frame to `push` and go on with what it gives, mostly nothing; `flush` gives what is left, before silence
+    or at the end. A frame is a few milliseconds, so that what is done for each counts.
     """
 
     def __init__(self, damage: Damage) -> None:
@@ -66,39 +67,44 @@ class Gatherer:
         self._fifo: AudioFifo | None = None
         self._parts: list[NDArray[np.generic]] = []
         self._gathered = 0
+        self._full = 0.0
 
-    def push(self, frame: AudioFrame, skip_samples: int = 0) -> Iterator[Planes]:
+    def push(self, frame: AudioFrame, skip_samples: int = 0) -> Sequence[Planes]:
         """Take a frame without its first `skip_samples`."""
+        ended: Sequence[Planes] = ()
         if self._shape is None or not self._shape.fits(frame):
-            yield from self.flush()
-            self._shape = _Shape(frame)
-            self._fifo = AudioFifo() if self._shape.layout in _FIFO_LAYOUTS else None
+            ended = self._begin(frame)
         if skip_samples:
-            yield from self.flush()
-            if skip_samples < frame.samples:
-                yield self._planes(raw_planes(frame)[:, skip_samples:])
-            return
+            return [*ended, *self.flush(), *self._rest(frame, skip_samples)]
         self._gathered += frame.samples
         if self._fifo is not None:
             frame.pts = None  # AudioFifo refuses timestamps that are not continuous; they have been dealt with
             self._fifo.write(frame)
         else:
             self._parts.append(raw_planes(frame))
-        if self._gathered >= BLOCK_SECONDS * self._shape.sample_rate_hz:
-            yield from self.flush()
+        return [*ended, *self.flush()] if self._gathered >= self._full else ended
 
-    def flush(self) -> Iterator[Planes]:
+    def flush(self) -> Sequence[Planes]:
         """Give what has been gathered so far, if anything."""
         if not self._gathered:
-            return
+            return ()
         self._gathered = 0
-        if self._fifo is not None:
-            frame = self._fifo.read()
-            if frame is not None:
-                yield self._planes(raw_planes(frame))
-        else:
+        if self._fifo is None:
             parts, self._parts = self._parts, []
-            yield self._planes(np.concatenate(parts, axis=1))
+            return [self._planes(np.concatenate(parts, axis=1))]
+        frame = self._fifo.read()
+        return [self._planes(raw_planes(frame))] if frame is not None else ()
+
+    def _begin(self, frame: AudioFrame) -> Sequence[Planes]:
+        """Begin a block of the frame's shape; give the one before it."""
+        ended = self.flush()
+        self._shape = _Shape(frame)
+        self._fifo = AudioFifo() if self._shape.layout in _FIFO_LAYOUTS else None
+        self._full = BLOCK_SECONDS * self._shape.sample_rate_hz
+        return ended
+
+    def _rest(self, frame: AudioFrame, skip_samples: int) -> Sequence[Planes]:
+        return [self._planes(raw_planes(frame)[:, skip_samples:])] if skip_samples < frame.samples else ()
 
     def _planes(self, raw: NDArray[np.generic]) -> Planes:
         assert self._shape is not None

@@ -68,7 +68,8 @@ class Timeline:
                 yield from self._settle(doubtful, frame)
                 doubtful = None
             if self._fits(frame, self._position):
-                yield self._append(frame)
+                self._position += frame.samples / frame.sample_rate
+                yield PlacedFrame(frame)
             else:
                 doubtful = frame
         if doubtful is not None:
