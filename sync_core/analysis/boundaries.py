@@ -48,13 +48,17 @@ class Steps:
         return max(float(some.mean()), 0.0) if some.size else self.doubt / _FAINT_SHARE
 
     def gain(self, usual: float) -> NDArray[np.float64]:
-        """Tell what each step adds if the dub is said to lie on the line, against lying on none.
+        """Tell what each step adds if the dub is said to lie on the line, against lying on none."""
+        return self.agreement - self.doubted(usual) * self.sounds
+
+    def doubted(self, usual: float) -> float:
+        """Tell what agreement has to exceed, where all sounds, to speak for the line.
 
         Where a line is usually heard well, agreement that is hardly more than chance speaks against it; where it is
         usually faint, little agreement speaks for it.
         """
         faint = max(min(_FAINT_SHARE * usual, self.doubt), _LEAST_OF_DOUBT * self.doubt)
-        return self.agreement - max(_LOUD_SHARE * usual, faint) * self.sounds
+        return max(_LOUD_SHARE * usual, faint)
 
     def gain_beside_another(self, usual: float) -> NDArray[np.float64]:
         """Tell what each step adds where the dub lies on this line or on another one."""
@@ -102,7 +106,8 @@ def place_join(
     together = before[: before.size - inserted_steps] + after[inserted_steps:]
     at = _last_argmax(together)
     loss = before[end] + after[start] - together[at]
-    return (at, at + inserted_steps) if loss < _CLEARLY_MORE * least_gap_steps * one.doubt else (end, start)
+    doubted = (one.doubted(usual[0]) + other.doubted(usual[1])) / 2
+    return (at, at + inserted_steps) if loss < _CLEARLY_MORE * least_gap_steps * doubted else (end, start)
 
 
 def _beside_each_other(one: Steps, other: Steps, usual: tuple[float, float]) -> tuple[int, int]:

@@ -107,6 +107,27 @@ def test_black_ends_where_it_does_though_a_voice_hides_the_programme_behind_it()
     assert (gap.dub_start, gap.dub_end) == pytest.approx((30.0, 38.0), abs=0.02)
 
 
+def test_an_insert_whose_edges_a_voice_hides_is_as_long_as_the_lines_are_apart():
+    dub = np.concatenate([seconds(0, 30), OTHER[: 6 * ANALYSIS_RATE_HZ], seconds(30, 70)])
+    at = np.arange(dub.size) / ANALYSIS_RATE_HZ
+    hidden = ((at > 29.0) & (at < 30.0)) | ((at > 36.0) & (at < 37.2))
+    (gap,) = gaps(estimate_of(dub + RNG.normal(0, 3, dub.size) * hidden))
+    assert gap.dub_end - gap.dub_start == pytest.approx(6.0, abs=0.02)
+    assert 28.9 < gap.dub_start < 31.2
+
+
+def test_sound_in_place_of_some_of_the_programme_may_have_any_length():
+    estimate = estimate_of(seconds(0, 25), OTHER[: 12 * ANALYSIS_RATE_HZ], seconds(31, 70))
+    (gap,) = gaps(estimate)
+    assert (gap.dub_start, gap.dub_end) == pytest.approx((25.0, 37.0), abs=0.04)
+
+
+def test_a_cut_and_an_insert_that_leave_a_step_of_milliseconds_are_no_wow():
+    estimate = estimate_of(seconds(0, 20), seconds(25.006, 45), OTHER[: 5 * ANALYSIS_RATE_HZ], seconds(45, 70))
+    assert [s.offset_seconds for s in lines(estimate)] == pytest.approx([0.0, 5.006, 0.006], abs=1e-4)
+    assert not estimate.notes
+
+
 def test_black_in_a_dub_whose_phases_were_moved():
     moved = programme(70.0, seed=21, carrier_seed=25)
     at = int(30.3 * ANALYSIS_RATE_HZ)
