@@ -6,8 +6,9 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from sync_core.jobs.ports.analyzer import AnalysisRequest
     from sync_core.media.locate import Locate
     from sync_core.pipeline.ai_settings import AiSettings
+    from sync_core.pipeline.decoder_process import DecoderProcess
+
+_LARGE_BYTES: Final = 60_000_000
+"""A dub that takes long enough to decode for a process of its own, as far as its size tells."""
 
 
 def analyze(
@@ -51,17 +56,29 @@ def analyze(
 
 
 def _run(request: AnalysisRequest, tolerance: float | None, on_progress: Callable[[Progress], None]) -> AnalysisResult:
-    from sync_core.pipeline.compare_files import compare_files
-
     policy, locate = _reading(request)
-    return compare_files(
-        request,
-        policy=policy,
-        tolerance_seconds=tolerance,
-        ai=_ai_settings(request),
-        on_progress=on_progress,
-        locate=locate,
-    )
+    with _decoder_ahead(request) as decoder:
+        from sync_core.pipeline.compare_files import compare_files
+
+        return compare_files(
+            request,
+            policy=policy,
+            tolerance_seconds=tolerance,
+            ai=_ai_settings(request),
+            on_progress=on_progress,
+            locate=locate,
+            decoder=decoder,
+        )
+
+
+def _decoder_ahead(request: AnalysisRequest) -> AbstractContextManager[DecoderProcess | None]:
+    """Start the process for a large dub at once: it loads its libraries while this one does."""
+    file = Path(parse_media_ref(request.dub_file).location)
+    if request.depth is Depth.QUICK or not file.is_file() or file.stat().st_size < _LARGE_BYTES:
+        return nullcontext()
+    from sync_core.pipeline.decoder_process import DecoderProcess
+
+    return DecoderProcess()
 
 
 def _reading(request: AnalysisRequest) -> tuple[MediaPolicy, Locate]:

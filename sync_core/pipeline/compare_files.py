@@ -20,6 +20,7 @@ from sync_core.jobs.ports.analyzer import AnalysisRequest, OnProgress
 from sync_core.media.locate import Locate, nowhere
 from sync_core.pipeline.ai_settings import ON_THE_CPU, AiSettings, why_unavailable
 from sync_core.pipeline.assemble import assemble
+from sync_core.pipeline.decoder_process import DecoderProcess
 from sync_core.pipeline.load_pair import load_pair
 from sync_core.pipeline.load_track import Loaded
 from sync_core.pipeline.sources import Source, find_source
@@ -46,6 +47,7 @@ def compare_files(
     on_progress: OnProgress,
     spool_folder: Path | None = None,
     locate: Locate = nowhere,
+    decoder: DecoderProcess | None = None,
 ) -> AnalysisResult:
     """Compare a dub with its master.
 
@@ -64,6 +66,8 @@ def compare_files(
         None: the system's folder for temporary files.
     locate
         Gives addresses for objects in S3; called on other threads, several at once.
+    decoder
+        A process that was started ahead, to decode the dub; None: one is started if the dub is long.
 
     Raises
     ------
@@ -89,6 +93,7 @@ def compare_files(
                 Path(spool),
                 per_channel=request.per_channel,
                 on_progress=_stage(on_progress, AnalysisStage.DECODING, 0.0, _DECODED),
+                decoder=decoder,
             )
             return _answer(request, loaded, unavailable, tolerance_seconds, ai, on_progress)
     except MemoryError as error:

@@ -15,12 +15,11 @@ from dataclasses import dataclass
 from sync_core.analysis.track import open_track
 from sync_core.domain.errors import DecoderCrashed
 from sync_core.domain.result import MediaInfo
+from sync_core.pipeline.decoder_process import DecoderProcess
 from sync_core.pipeline.framing import encode, receive_blocking
 from sync_core.pipeline.load_track import Loaded, LoadOrder, Stopped
-from sync_core.pipeline.start_python import how_it_ended, start_python
 
 _TICK_SECONDS = 0.25
-_REAP_SECONDS = 5.0
 STALL_SECONDS = 60.0
 """Without a report for that long the process counts as stuck."""
 
@@ -50,28 +49,34 @@ class Undecoded:
     error: Exception
 
 
-def load_apart(order: LoadOrder, is_over: Callable[[], bool], on_fraction: Callable[[float], None]) -> Loaded:
+def load_apart(
+    order: LoadOrder,
+    is_over: Callable[[], bool],
+    on_fraction: Callable[[float], None],
+    decoder: DecoderProcess | None = None,
+) -> Loaded:
     """Decode a file in another process; as `load_track`, whose errors it passes on.
+
+    Parameters
+    ----------
+    decoder
+        That process, which was started ahead and is ended by whoever did that; None: one is started now.
 
     Raises
     ------
     DecoderCrashed
         If that process died over it, or is stuck.
     """
-    ours, theirs = socket.socketpair()
-    with ours:
-        with theirs:
-            process = start_python("sync_core.pipeline.decoder", theirs)
-        try:
-            ours.sendall(encode(order))
-            return _opened(order, _outcome(ours, is_over, on_fraction))
-        except (EOFError, ConnectionError) as error:
-            raise _crashed(order, how_it_ended(process.wait(_REAP_SECONDS))) from error
-        except TimeoutError as error:
-            raise _crashed(order, f"gave no sign of progress for {STALL_SECONDS:g} s, and was ended") from error
-        finally:
-            process.kill()
-            process.wait(_REAP_SECONDS)
+    if decoder is None:
+        with DecoderProcess() as started:
+            return load_apart(order, is_over, on_fraction, started)
+    try:
+        decoder.connection.sendall(encode(order))
+        return _opened(order, _outcome(decoder.connection, is_over, on_fraction))
+    except (EOFError, ConnectionError) as error:
+        raise _crashed(order, decoder.ending()) from error
+    except TimeoutError as error:
+        raise _crashed(order, f"gave no sign of progress for {STALL_SECONDS:g} s, and was ended") from error
 
 
 def _outcome(connection: socket.socket, is_over: Callable[[], bool], on_fraction: Callable[[float], None]) -> Decoded:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from sync_core.domain.errors import MediaError
 from sync_core.media.decode import AudioReader
+from sync_core.pipeline.decoder_process import DecoderProcess
 from sync_core.pipeline.load_apart import load_apart
 from sync_core.pipeline.load_track import Loaded, LoadOrder, Spans, Stopped, load_track
 from sync_core.pipeline.sources import LocalSource, Source
+
+_Load = Callable[[LoadOrder, Callable[[], bool], Callable[[float], None]], Loaded]
 
 APART_SECONDS: Final = 600.0
 """From this length on decoding in a process of its own wins back the process's start."""
@@ -22,7 +26,13 @@ _TICK_SECONDS = 0.25
 
 
 def load_pair(
-    master: Source, dub: Source, spool: Path, *, per_channel: bool, on_progress: Callable[[float], None]
+    master: Source,
+    dub: Source,
+    spool: Path,
+    *,
+    per_channel: bool,
+    on_progress: Callable[[float], None],
+    decoder: DecoderProcess | None = None,
 ) -> tuple[Loaded, Loaded]:
     """Decode master and dub at the same time; a file that is compared with itself is decoded once.
 
@@ -34,6 +44,8 @@ def load_pair(
         Make tracks of the dub's single channels too.
     on_progress
         Called on this thread, several times a second, with the fraction done. What it raises stops the decoding.
+    decoder
+        A process that was started ahead, to decode the dub; None: one is started if the dub is long.
 
     Raises
     ------
@@ -46,7 +58,8 @@ def load_pair(
     if master.identity == dub.identity:
         (loaded,) = _run([_Job(ours)], on_progress)
         return loaded, loaded
-    jobs = [_Job(LoadOrder(master, spool / "master")), _Job(ours, apart=_is_long(dub))]
+    load = partial(load_apart, decoder=decoder) if decoder or _is_long(dub) else load_track
+    jobs = [_Job(LoadOrder(master, spool / "master")), _Job(ours, load)]
     first, other = _run(jobs, on_progress)
     return first, other
 
@@ -124,9 +137,9 @@ def _watch(futures: list[Future[Loaded]], jobs: list[_Job], on_progress: Callabl
 class _Job:
     """The decoding of one file, on a thread of its own, which may leave it to a process."""
 
-    def __init__(self, order: LoadOrder, *, apart: bool = False) -> None:
+    def __init__(self, order: LoadOrder, load: _Load = load_track) -> None:
         self._order = order
-        self._load = load_apart if apart else load_track
+        self._load = load
         self.fraction = 0.0
 
     def run(self, stop: threading.Event) -> Loaded:
