@@ -27,6 +27,7 @@ _BLOCKS_PER_LOOK_WINDOW = 8
 _CHANCE_PEAK = 5.0
 _FAR_SAMPLES = 4_000
 _RIVAL_SHARE = 0.5
+_DOUBTFUL_SHARE = 0.2
 _LEAST_SEEN = 4.0
 _NEAR_HOPS = 2
 
@@ -132,11 +133,17 @@ def check(
 ) -> list[Checked]:
     """Rank proposals by the coherence of the waveforms, best first; the best few are looked at in more places."""
     first = _ranked([_look(master, dub, proposal, FIRST_LOOK_BLOCKS, on_block) for proposal in proposals])
+    many = _worth_another_look(first)
     again = [
         _look(master, dub, Proposal(round(one.lag_samples / mel.HOP_SAMPLES), one.scores), SECOND_LOOK_BLOCKS, on_block)
-        for one in first[:SECOND_LOOKS]
+        for one in first[:many]
     ]
-    return _ranked(again) + first[SECOND_LOOKS:]
+    return _ranked(again) + first[many:]
+
+
+def _worth_another_look(ranked: Sequence[Checked]) -> int:
+    """Count the best few that may still turn out to be rivals of the first, by a wide margin."""
+    return sum(one.coherence >= _DOUBTFUL_SHARE * ranked[0].coherence for one in ranked[:SECOND_LOOKS])
 
 
 def is_open(checked: Sequence[Checked]) -> bool:
