@@ -146,18 +146,18 @@ def coherence_steps(master: Track, dub: Track, fit: Fit, first: int, last: int) 
     Returns
     -------
     steps
-        Step k is about dub samples `first + 80 k` to `first + 80 k + 80`. Agreement is -1 to 1. What sounds is the
-        master, so that its sound without a counterpart speaks against the line; where it is silent both are 0.
+        Step k is about dub samples `first + 80 k` to `first + 80 k + 80`. Agreement is -1 to 1. Sound of either side
+        without a counterpart speaks against the line; where both are silent nothing does.
     """
     count = max((last - first) // STEP_SAMPLES, 0)
     margin = (_WINDOW_SAMPLES - STEP_SAMPLES) // 2
     at = np.arange(first - margin, first - margin + count * STEP_SAMPLES + _WINDOW_SAMPLES)
     theirs = _spectra(_read(dub.samples, at.astype(np.float64)), count)
     ours = _spectra(_read(master.samples, fit.line.master_samples(at)), count)
-    expected, size = np.abs(ours), np.abs(ours) * np.abs(theirs)
+    louder, size = np.maximum(np.abs(ours), np.abs(theirs)), np.abs(ours) * np.abs(theirs)
     both = size > _QUIETEST**2
     whitened = np.where(both, fit.sign * (ours * np.conj(theirs)).real / np.where(both, size, 1.0), 0.0)
-    sounds = expected > _QUIETEST
+    sounds = louder > _QUIETEST
     agreement = np.where(sounds, whitened, 0.0).mean(axis=1)
     return Steps(np.asarray(agreement, np.float64), np.asarray(sounds.mean(axis=1), np.float64), _DOUBT)
 

@@ -116,6 +116,15 @@ def test_an_insert_whose_edges_a_voice_hides_is_as_long_as_the_lines_are_apart()
     assert 28.9 < gap.dub_start < 31.2
 
 
+def test_an_insert_within_a_silence_of_the_programme_is_where_it_sounds():
+    programme_with_silence = MUSIC.copy()
+    programme_with_silence[28 * ANALYSIS_RATE_HZ : 32 * ANALYSIS_RATE_HZ] = 0.0
+    at = 30 * ANALYSIS_RATE_HZ
+    parts = programme_with_silence[:at], OTHER[: 6 * ANALYSIS_RATE_HZ], programme_with_silence[at:]
+    (gap,) = gaps(estimate_of(*parts, master=track(programme_with_silence)))
+    assert (gap.dub_start, gap.dub_end) == pytest.approx((30.0, 36.0), abs=0.04)
+
+
 def test_sound_in_place_of_some_of_the_programme_may_have_any_length():
     estimate = estimate_of(seconds(0, 25), OTHER[: 12 * ANALYSIS_RATE_HZ], seconds(31, 70))
     (gap,) = gaps(estimate)
