@@ -30,7 +30,7 @@ _OPTIONS = {
     "protocol_whitelist": "file",
     "probesize": "20000000",
     "analyzeduration": "20000000",
-    #    "max_size": "131072",
+    "max_size": "131072",
 }
 """Streams are looked for in the first 20 MB or 20 s, so that audio which starts late in a transport stream is found.
 WAV is read in packets of 128 kB: with FFmpeg's 16 kB a third of the time went into what each packet costs."""
