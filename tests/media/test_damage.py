@@ -132,6 +132,20 @@ def test_no_samples_at_all(tmp_path: Path) -> None:
         read(path)
 
 
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT"])
+def test_a_file_cut_off_within_a_sample_loses_only_that(tmp_path: Path, subtype: str) -> None:
+    path = tmp_path / "a.wav"
+    sf.write(path, np.stack([SOURCE, SOURCE], axis=1), RATE_HZ, subtype=subtype)
+    whole, _ = read(path)
+    size = path.stat().st_size
+    path.write_bytes(path.read_bytes()[: size // 2 + 1 - (size // 2) % 2])
+    decoded, info = read(path)
+    data_bytes = path.stat().st_size - (size - 2 * SOURCE.size * {"PCM_16": 2, "PCM_24": 3, "FLOAT": 4}[subtype])
+    seconds = data_bytes // ({"PCM_16": 4, "PCM_24": 6, "FLOAT": 8}[subtype]) / RATE_HZ
+    assert info.duration_seconds == pytest.approx(seconds, abs=2e-4)
+    np.testing.assert_allclose(decoded[: decoded.size - 200], whole[: decoded.size - 200], atol=1e-6)
+
+
 def test_damage_that_leaves_nothing_comparable(tmp_path: Path) -> None:
     with pytest.raises(MediaCorrupt, match=r"a\.wav is damaged .*: only 0\.\d\d s of it could be read"):
         read(cut_off(write(tmp_path / "a.wav", Sound(SOURCE)), 0.05))
