@@ -20,6 +20,7 @@ _LEAST_OF_DOUBT = 0.25
 _CLEARLY_MORE = 1.5
 """As much as so many shortest gaps of sound without any agreement."""
 _QUIETEST = 3e-5
+_EQUAL = 1e-6
 _TAPS = 16
 _WINDOW = np.hanning(_WINDOW_SAMPLES + 1)[:-1].astype(np.float32)
 
@@ -96,6 +97,7 @@ def place_join(
     -----
     Where material is inserted and nothing of the master is lost, the gap is as long as the lines are apart. Any other
     length, which means that sound stands in place of some of the master's, is believed where it explains clearly more.
+    Within a silence of both sides it may be anywhere: the middle is least wrong.
     """
     before, after = _before(one.gain(usual[0])), _after(other.gain(usual[1]))
     end, start = int(np.argmax(before)), _last_argmax(after)
@@ -104,7 +106,8 @@ def place_join(
     if not least_gap_steps <= inserted_steps < before.size:
         return end, start
     together = before[: before.size - inserted_steps] + after[inserted_steps:]
-    at = _last_argmax(together)
+    best = np.flatnonzero(together > together.max() - _EQUAL)
+    at = int(best[best.size // 2])
     loss = before[end] + after[start] - together[at]
     doubted = (one.doubted(usual[0]) + other.doubted(usual[1])) / 2
     return (at, at + inserted_steps) if loss < _CLEARLY_MORE * least_gap_steps * doubted else (end, start)

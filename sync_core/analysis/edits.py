@@ -34,6 +34,7 @@ _SHORTEST_INSERT_SAMPLES = 2 * ANALYSIS_RATE_HZ
 _LEAST_OPEN_SHARE = 0.2
 _JOIN_MARGIN_SAMPLES = ANALYSIS_RATE_HZ
 _SILENCE_REACH_SAMPLES = 2 * ANALYSIS_RATE_HZ
+_SAME_GAP_SAMPLES = 2 * mel.HOP_SAMPLES
 _LONGEST_REPEAT_SECONDS = 60.0
 _SHARED = 0.6
 _SAME_SAMPLES = 0.06 * ANALYSIS_RATE_HZ
@@ -328,7 +329,10 @@ def _joined(pair: Pair, witness: Witness, stretches: Sequence[_Stretch]) -> list
         return []
     size = pair.dub.samples.size
     joins = [_join(witness, one, other) for one, other in itertools.pairwise(stretches)]
-    joins = [_around_silence(pair.dub.samples, end, start) for end, start in joins]
+    joins = [
+        _around_silence(pair.dub.samples, end, start, _inserted(one, other))
+        for (end, start), (one, other) in zip(joins, itertools.pairwise(stretches), strict=True)
+    ]
     starts = [_outer_start(witness, stretches[0]), *(start for _, start in joins)]
     stops = [*(end for end, _ in joins), _outer_stop(witness, stretches[-1], size)]
     out: list[Piece] = []
@@ -350,24 +354,34 @@ def _join(witness: Witness, one: _Stretch, other: _Stretch) -> tuple[int, int]:
     sure_end, sure_start = ((sample - first) // witness.step_samples for sample in (one.last_clear, other.first_clear))
     usual = before.usual(0, sure_end), after.usual(sure_start, after.agreement.size)
     before, after = before.only(0, sure_start), after.only(sure_end, after.agreement.size)
-    one_line, other_line = one.fit.line, other.fit.line
-    skipped = (other_line.slope - one_line.slope) * other.first_clear + other_line.lag - one_line.lag
     end, start = boundaries.place_join(
         before,
         after,
         usual,
-        inserted_steps=round(-skipped / (other_line.slope * witness.step_samples)),
+        inserted_steps=round(_inserted(one, other) / witness.step_samples),
         least_gap_steps=_SHORTEST_INSERT_SAMPLES // witness.step_samples,
     )
     return first + end * witness.step_samples, first + start * witness.step_samples
 
 
-def _around_silence(samples: NDArray[np.float32], end: int, start: int) -> tuple[int, int]:
-    """Let an inserted silence begin and end where it does, and not where shared sound is clearly heard again."""
+def _inserted(one: _Stretch, other: _Stretch) -> float:
+    """How much longer the dub is between two stretches than the master, samples; below 0 if it leaves something out."""
+    line, after = one.fit.line, other.fit.line
+    return ((line.slope - after.slope) * other.first_clear + line.lag - after.lag) / after.slope
+
+
+def _around_silence(samples: NDArray[np.float32], end: int, start: int, inserted: float) -> tuple[int, int]:
+    """Let an inserted silence begin and end where it does, and not where shared sound is clearly heard again.
+
+    Where it is longer than what was inserted, the rest of it is the programme's: then the gap keeps its length.
+    """
     silence = gaps.silence_in(samples, end, start, reach=_SILENCE_REACH_SAMPLES) if start > end else None
     if silence is None:
         return end, start
     first, last = silence
+    if last - first > start - end and abs(start - end - inserted) <= _SAME_GAP_SAMPLES:
+        end = min(max(end, first), last - (start - end))
+        return end, end + round(inserted)
     near_end, near_start = abs(first - end) < _SILENCE_REACH_SAMPLES, abs(last - start) < _SILENCE_REACH_SAMPLES
     return (first if near_end else end), (last if near_start else start)
 

@@ -116,13 +116,25 @@ def test_an_insert_whose_edges_a_voice_hides_is_as_long_as_the_lines_are_apart()
     assert 28.9 < gap.dub_start < 31.2
 
 
-def test_an_insert_within_a_silence_of_the_programme_is_where_it_sounds():
-    programme_with_silence = MUSIC.copy()
-    programme_with_silence[28 * ANALYSIS_RATE_HZ : 32 * ANALYSIS_RATE_HZ] = 0.0
+def insert_within_a_silence(filler):
+    """The gap found where something was inserted at 30 s of a programme that is silent from 28 to 32 s."""
+    silent = MUSIC.copy()
+    silent[28 * ANALYSIS_RATE_HZ : 32 * ANALYSIS_RATE_HZ] = 0.0
     at = 30 * ANALYSIS_RATE_HZ
-    parts = programme_with_silence[:at], OTHER[: 6 * ANALYSIS_RATE_HZ], programme_with_silence[at:]
-    (gap,) = gaps(estimate_of(*parts, master=track(programme_with_silence)))
+    (gap,) = gaps(estimate_of(silent[:at], filler, silent[at:], master=track(silent)))
+    return gap
+
+
+def test_an_insert_within_a_silence_of_the_programme_is_where_it_sounds():
+    gap = insert_within_a_silence(OTHER[: 6 * ANALYSIS_RATE_HZ])
     assert (gap.dub_start, gap.dub_end) == pytest.approx((30.0, 36.0), abs=0.04)
+
+
+def test_black_within_a_silence_of_the_programme_is_as_long_as_the_lines_are_apart():
+    gap = insert_within_a_silence(np.zeros(6 * ANALYSIS_RATE_HZ))
+    assert gap.kind is SegmentKind.SILENCE
+    assert gap.dub_end - gap.dub_start == pytest.approx(6.0, abs=0.02)
+    assert gap.dub_start == pytest.approx(30.0, abs=0.5)
 
 
 def test_sound_in_place_of_some_of_the_programme_may_have_any_length():
