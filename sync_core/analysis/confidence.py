@@ -14,10 +14,10 @@ from typing import Final
 CONFIRMED_SCORE: Final = 9.0
 """Unrelated pairs stay below 7 standard deviations over all the candidates that are looked at."""
 
-BIAS: Final = -4.07
-OF_LOG_STRENGTH: Final = 2.26
-OF_SUPPORT: Final = 1.84
-OF_RIVALRY: Final = -29.23
+BIAS: Final = -4.23
+OF_LOG_STRENGTH: Final = 2.19
+OF_SUPPORT: Final = 1.60
+OF_RIVALRY: Final = -29.20
 
 _LOWEST, _HIGHEST = 0.001, 0.999
 _WINDOWS_OF_LOOK: Final = 8.0

@@ -6,8 +6,9 @@
 The inputs are those of `confidence.Evidence`. A pair counts as right when its offset is within one frame of the truth;
 an answer to a pair without a match is wrong. Pairs for which there was nothing to weigh, since no waveform agreed
 anywhere, are left out: they are refused whatever the coefficients are. Most answers are told apart perfectly, which
-would push the coefficients to infinity: a small penalty draws them towards PRIOR. A wrong answer costs ten times what a
-refused one does, as it does in a studio; loops, the only kind of pair that gives both, are therefore rather refused.
+would push the coefficients to infinity: a small penalty draws them towards PRIOR. A wrong answer costs twenty times
+what a refused one does, as it does in a studio; loops, the only kind of pair that gives both, are therefore rather
+refused.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ COLUMNS = ("corpus", "case", "variant", "strength", "support", "rivalry", "right
 NAMES = ("BIAS", "OF_LOG_STRENGTH", "OF_SUPPORT", "OF_RIVALRY")
 PRIOR = (-4.0, 2.0, 2.0, -30.0)
 PENALTY = 1.0
-COST_OF_WRONG = 10.0
+COST_OF_WRONG = 20.0
 
 
 def observations(folder: Path) -> list[dict]:
