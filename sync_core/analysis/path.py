@@ -15,6 +15,7 @@ _STRONGEST = 9.0
 _CHANCE = 3.0
 _CLEAR = 4.0
 _WEAKEST_DISSENT = 0.01
+_FEW, _MOST_OF_THEM = 4, 95.0
 _DISSENT, _HIGHEST_RATE = 0.3, 0.98
 
 
@@ -52,9 +53,15 @@ def emissions(scores: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _local_rate(won: NDArray[np.bool_]) -> float:
-    """Share of rows that stand out, within the span in which they do."""
+    """Share of rows that stand out, within the span in which they do, or in which most of them do.
+
+    A few may be chance, far away.
+    """
     at = np.flatnonzero(won)
-    return float(len(at) / (at[-1] - at[0] + 1)) if len(at) > 4 else 0.0
+    if len(at) <= _FEW:
+        return 0.0
+    most = at[(at >= np.percentile(at, 100.0 - _MOST_OF_THEM)) & (at <= np.percentile(at, _MOST_OF_THEM))]
+    return max(float(len(some) / (some[-1] - some[0] + 1)) for some in (at, most))
 
 
 def best_path(gains: NDArray[np.float64]) -> list[Run]:
