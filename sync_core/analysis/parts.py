@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -34,10 +34,21 @@ _LOOK_BLOCKS: Final = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a first look found: a line, None where none is confirmed, and all lags that were checked, best first."""
+    """What a first look found.
+
+    Attributes
+    ----------
+    line
+        None where none is confirmed.
+    checked
+        All lags that were checked, best first.
+    dub_features
+        Of the method that looked.
+    """
 
     line: Line | None
     checked: Sequence[Checked]
+    dub_features: Mapping[Method, Features]
 
     @property
     def lines(self) -> list[Line]:
@@ -70,24 +81,36 @@ def find_line(
     looking = Stage(on_progress, 0.6, 0.8, _LOOK_BLOCKS)
     checked = hypotheses.check(master, dub, proposals, on_block=looking.advance)
     fit = best_fit(master, dub, checked, lambda _: on_progress(0.9))
-    return Found(fit.line if fit else None, checked)
+    return Found(fit.line if fit else None, checked, {Method.SPECTRAL: other})
+
+
+def features_of(track: Track, methods: Sequence[Method], known: Mapping[Method, Features]) -> dict[Method, Features]:
+    """Let signal methods look at a track; what is known already is not done again."""
+    new = [method for method in methods if method not in known]
+    seen = on_two_cores(lambda method: AVAILABLE[method].features(track), new)
+    found = {**known, **dict(zip(new, seen, strict=True))}
+    return {method: found[method] for method in methods}
 
 
 def compare_on(
-    master: Track, dub: Track, methods: Sequence[Method], found: Found, *, on_progress: Callable[[float], None]
+    master: Track,
+    dub: Track,
+    dub_features: Mapping[Method, Features],
+    found: Found,
+    *,
+    on_progress: Callable[[float], None],
 ) -> Estimate:
     """Compare tracks that hold the parts that meet on the line that was found.
 
     Parameters
     ----------
-    methods
-        Signal methods; each says how well its features agree on the line.
+    dub_features
+        Of the methods asked for; each says how well its features agree on the line.
     """
+    methods = list(dub_features)
     if found.line is None:
         return assemble.refused(found.checked, methods, ())
-    work = [(AVAILABLE[method], track) for method in methods for track in (master, dub)]
-    sides = list(on_two_cores(lambda one: one[0].features(one[1]), work))
-    features = {method: (sides[2 * at], sides[2 * at + 1]) for at, method in enumerate(methods)}
+    features = {method: (ours, dub_features[method]) for method, ours in features_of(master, methods, {}).items()}
     on_progress(0.3)
     middle = (found.line.start_sample + found.line.stop_sample) // 2
     lag = found.line.slope * middle + found.line.lag - middle

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
@@ -18,7 +17,6 @@ _LOUDEST: Final = np.float32(1e3)
 """60 dB over full scale; a sample beyond it is damage, and its square must not overflow."""
 
 
-_SILENT_HOPS: Final = 4096
 _SAMPLES: Final = np.dtype(np.float32)
 _ENERGIES: Final = np.dtype(np.float16)
 
@@ -88,23 +86,13 @@ class TrackBuilder:
 
     def push(self, block: NDArray[np.float32]) -> None:
         """Append a block of mono samples [shape=(n,), float32, any n] at `ANALYSIS_RATE_HZ`."""
-        block = self._finite(np.ascontiguousarray(block, np.float32).reshape(-1))
+        block, non_finite = _finite(np.ascontiguousarray(block, np.float32).reshape(-1))
+        self._non_finite_count += non_finite
         self._samples.write(block)
         pending = np.concatenate([self._carry, block])
         energies = mel.log_mel(pending)
         self._energies.write(energies)
         self._carry = pending[len(energies) * mel.HOP_SAMPLES :]
-
-    def skip(self, samples: int) -> None:
-        """Append silence in place of what is not looked at; on a disk it takes little room and time."""
-        lead = min(samples, mel.WINDOW_SAMPLES + mel.HOP_SAMPLES)
-        self.push(np.zeros(lead, np.float32))
-        hops = (samples - lead) // mel.HOP_SAMPLES
-        self._samples.skip(hops * mel.HOP_SAMPLES)
-        silent = np.repeat(mel.log_mel(np.zeros(mel.WINDOW_SAMPLES, np.float32)), _SILENT_HOPS, axis=0)
-        for start in range(0, hops, _SILENT_HOPS):
-            self._energies.write(silent[: hops - start])
-        self.push(np.zeros(samples - lead - hops * mel.HOP_SAMPLES, np.float32))
 
     def finish(self) -> Track:
         """Close the spool files and return the track."""
@@ -113,12 +101,52 @@ class TrackBuilder:
             return open_track(self._spool, self._start_seconds, self._non_finite_count)
         return Track(samples, self._start_seconds, energies.reshape(-1, mel.BANDS), self._non_finite_count)
 
-    def _finite(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
-        finite = np.isfinite(block)
-        if finite.all():
-            return np.clip(block, -_LOUDEST, _LOUDEST)
-        self._non_finite_count += int(block.size - np.count_nonzero(finite))
-        return np.clip(np.where(finite, block, np.float32(0.0)), -_LOUDEST, _LOUDEST)
+
+class PartsBuilder:
+    """Takes parts of a recording; what lies between them is silence, which takes next to no memory.
+
+    Parameters
+    ----------
+    samples
+        Length of the whole recording.
+    """
+
+    def __init__(self, start_seconds: float, samples: int) -> None:
+        self._start_seconds = start_seconds
+        self._samples = np.zeros(samples, np.float32)
+        self._parts: list[tuple[int, int]] = []
+        self._non_finite_count = 0
+
+    def put(self, at: int, block: NDArray[np.float32]) -> None:
+        """Put a block of mono samples [shape=(n,), float32] where it belongs; what would lie outside is left out."""
+        block, non_finite = _finite(block[: max(self._samples.size - at, 0)])
+        self._samples[at : at + block.size] = block
+        self._non_finite_count += non_finite
+        self._parts.append((at, at + block.size))
+
+    def finish(self) -> Track:
+        """Return the track."""
+        hops = max((self._samples.size - mel.WINDOW_SAMPLES) // mel.HOP_SAMPLES + 1, 0)
+        energies = np.empty((hops, mel.BANDS), _ENERGIES)
+        energies[:] = mel.log_mel(np.zeros(mel.WINDOW_SAMPLES, np.float32))
+        for start, stop in self._parts:
+            first, last = (
+                max((start - mel.WINDOW_SAMPLES) // mel.HOP_SAMPLES + 1, 0),
+                min(-(-stop // mel.HOP_SAMPLES), hops),
+            )
+            if last > first:
+                span = self._samples[first * mel.HOP_SAMPLES : (last - 1) * mel.HOP_SAMPLES + mel.WINDOW_SAMPLES]
+                energies[first:last] = mel.log_mel(span)
+        return Track(self._samples, self._start_seconds, energies, self._non_finite_count)
+
+
+def _finite(block: NDArray[np.float32]) -> tuple[NDArray[np.float32], int]:
+    """Put 0 for what is no number, and tell how many samples that were."""
+    finite = np.isfinite(block)
+    if finite.all():
+        return np.clip(block, -_LOUDEST, _LOUDEST), 0
+    found = int(block.size - np.count_nonzero(finite))
+    return np.clip(np.where(finite, block, np.float32(0.0)), -_LOUDEST, _LOUDEST), found
 
 
 class _Sink:
@@ -128,23 +156,12 @@ class _Sink:
         self._dtype = dtype
         self._blocks: list[NDArray[np.floating]] = []
         self._file: IO[bytes] | None = path.open("wb") if path else None
-        self._size = 0
 
     def write(self, block: NDArray[np.floating]) -> None:
-        self._size += block.size
         if self._file:
             self._file.write(block.data)
         else:
             self._blocks.append(block.copy())
-
-    def skip(self, count: int) -> None:
-        """Append zeros."""
-        if self._file:
-            self._size += count
-            self._file.truncate(self._size * self._dtype.itemsize)
-            self._file.seek(0, os.SEEK_END)
-        else:
-            self.write(np.zeros(count, self._dtype))
 
     def finish(self) -> NDArray[np.floating]:
         """Close the file, if there is one; else return what is in memory."""

@@ -109,9 +109,20 @@ def missing_wav_bytes(file: Path | RemoteFile) -> int:
     FFmpeg shortens such a file silently, so a copy that was cut off would pass for a whole one.
     """
     with _opened(file) as opened:
-        if opened.read(4) not in (b"RIFF", b"RF64", b"BW64") or opened.read(8)[4:] != b"WAVE":
-            return 0
-        return _missing_data_bytes(opened, size_bytes(file))
+        return _missing_data_bytes(opened, size_bytes(file)) if _begins_as_wav(opened) else 0
+
+
+def is_wav(file: Path) -> bool:
+    """Tell by its first bytes whether a file is a WAV or RF64 file; False for one that cannot be read."""
+    try:
+        with _opened(file) as opened:
+            return _begins_as_wav(opened)
+    except OSError:
+        return False
+
+
+def _begins_as_wav(file: _Readable) -> bool:
+    return file.read(4) in (b"RIFF", b"RF64", b"BW64") and file.read(8)[4:] == b"WAVE"
 
 
 def _missing_data_bytes(file: _Readable, size: int) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sync_core.analysis.track import ANALYSIS_RATE_HZ, Track, TrackBuilder
+from sync_core.analysis.track import ANALYSIS_RATE_HZ, PartsBuilder, Track, TrackBuilder
 from sync_core.domain.result import MediaInfo
 from sync_core.media.decode import AudioReader
 from sync_core.media.interrupted import Interrupted
@@ -43,7 +43,7 @@ class LoadOrder:
     Attributes
     ----------
     spool
-        Stem of the files for the decoded audio, which must outlive the tracks.
+        Stem of the files for the decoded audio, which must outlive the tracks; parts are kept in memory.
     per_channel
         Make tracks of the single channels too.
     spans
@@ -82,9 +82,9 @@ def _load(
 ) -> Loaded:
     ref = order.source.ref
     with AudioReader(file, str(ref), stream=ref.stream, channel=ref.channel, per_channel=order.per_channel) as reader:
-        builders = _builders(order, reader)
         if order.spans is not None:
-            return _load_spans(reader, builders[0], order.spans, is_over, on_fraction)
+            return _load_spans(reader, order.spans, is_over, on_fraction)
+        builders = _builders(order, reader)
         peak = 0.0
         for block in reader.blocks():
             if is_over():
@@ -100,23 +100,17 @@ def _load(
 
 
 def _load_spans(
-    reader: AudioReader,
-    builder: TrackBuilder,
-    spans: Spans,
-    is_over: Callable[[], bool],
-    on_fraction: Callable[[float], None],
+    reader: AudioReader, spans: Spans, is_over: Callable[[], bool], on_fraction: Callable[[float], None]
 ) -> Loaded:
     total = round(reader.info.duration_seconds * ANALYSIS_RATE_HZ)
-    at, peak = 0, 0.0
+    builder = PartsBuilder(reader.start_seconds, total)
+    peak = 0.0
     for sample, block in reader.spans(spans):
         if is_over():
             raise Stopped
-        builder.skip(sample - at)
-        builder.push(block)
-        at = sample + block.size
+        builder.put(sample, block)
         peak = max(peak, float(np.abs(block).max(initial=0.0)))
-        on_fraction(min(at / max(total, 1), 1.0))
-    builder.skip(max(total - at, 0))
+        on_fraction(min(sample / max(total, 1), 1.0))
     return Loaded(builder.finish(), (), reader.info, peak < _SILENT_PEAK)
 
 

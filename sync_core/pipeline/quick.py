@@ -1,14 +1,15 @@
 """The quick depth: a look at parts of a long pair.
 
-Twelve seconds of every two minutes of the dub are set against ten stretches of the master, each so long that whatever
-the offset, it holds at least one of those windows whole. The line that they agree on tells where in the master the
-other windows lie; those places are decoded then, and all windows are compared as a whole pair would be, with silence in
-place of what was not looked at.
+Twelve seconds of every three minutes of the dub are set against four stretches of the master, each so long that
+whatever the offset, it holds at least one of those windows whole. The line that they agree on tells where in the master
+the other windows lie; those places are decoded then, and all windows are compared as a whole pair would be, with
+silence in place of what was not looked at.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -17,7 +18,7 @@ import numpy as np
 
 from sync_core.analysis.estimate import Estimate
 from sync_core.analysis.line import Line
-from sync_core.analysis.parts import compare_on, find_line
+from sync_core.analysis.parts import compare_on, features_of, find_line
 from sync_core.analysis.track import ANALYSIS_RATE_HZ
 from sync_core.domain.methods import Method
 from sync_core.domain.result import Segment, SegmentKind
@@ -26,11 +27,11 @@ from sync_core.pipeline.load_track import Loaded, Spans
 from sync_core.pipeline.sources import Source
 
 SPAN_SECONDS: Final = 12
-EVERY_SECONDS: Final = 120
+EVERY_SECONDS: Final = 180
 LEAST_SECONDS: Final = 1_800
 """Shorter files are read whole, which takes no longer."""
 
-_MASTER_SPANS: Final = 10
+_MASTER_SPANS: Final = 4
 _MARGIN_SECONDS: Final = 1
 _LEAST_LOOKED_SECONDS: Final = 1.0
 
@@ -70,10 +71,14 @@ def compare_sampled(
         windows=windows,
         on_progress=lambda part: on_progress(0.3 + 0.2 * part),
     )
-    if found.lines:
-        there = joined(span for line in found.lines for span in counterparts(windows, line, master_seconds))
-        (first,) = load_spans([(master, there)], spool / "met", on_progress=lambda part: on_progress(0.5 + 0.2 * part))
-    estimate = compare_on(first.mix, other.mix, methods, found, on_progress=lambda part: on_progress(0.7 + 0.3 * part))
+    with ThreadPoolExecutor(1, thread_name_prefix="features") as beside:
+        features = beside.submit(features_of, other.mix, methods, found.dub_features)
+        if found.lines:
+            there = joined(span for line in found.lines for span in counterparts(windows, line, master_seconds))
+            (first,) = load_spans([(master, there)], spool, on_progress=lambda part: on_progress(0.5 + 0.2 * part))
+    estimate = compare_on(
+        first.mix, other.mix, features.result(), found, on_progress=lambda part: on_progress(0.7 + 0.3 * part)
+    )
     return Sampled(first, other, _told(estimate, other, windows))
 
 
@@ -98,7 +103,7 @@ def dub_spans(seconds: int) -> Spans:
     Examples
     --------
     >>> dub_spans(300)
-    [(0, 12), (120, 132), (240, 252), (288, 300)]
+    [(0, 12), (180, 192), (288, 300)]
     """
     starts = [*range(0, seconds - SPAN_SECONDS, EVERY_SECONDS), seconds - SPAN_SECONDS]
     return joined((start, start + SPAN_SECONDS) for start in starts)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sync_core.analysis.track import ANALYSIS_RATE_HZ, TrackBuilder
+from sync_core.analysis.track import ANALYSIS_RATE_HZ, PartsBuilder, TrackBuilder
 from sync_core.domain.methods import Depth
 from sync_core.domain.result import AnalysisResult, Segment, SegmentKind, Verdict
 from sync_core.media.decode import AudioReader
@@ -82,17 +82,21 @@ def test_parts_are_what_the_whole_file_holds_there(tmp_path: Path, name: str, co
         assert there[margin:-margin] == pytest.approx(part[margin : there.size - margin], abs=2e-4)
 
 
-def test_what_is_skipped_is_silence(tmp_path: Path) -> None:
+def test_between_the_parts_is_silence() -> None:
     sound = bursts(2.0, rate_hz=ANALYSIS_RATE_HZ)
-    for spool in (None, tmp_path / "spool"):
-        builder, plain = TrackBuilder(0.0, spool), TrackBuilder(0.0)
-        builder.skip(70_001)
-        builder.push(sound)
-        builder.skip(33)
-        plain.push(np.concatenate([np.zeros(70_001, np.float32), sound, np.zeros(33, np.float32)]))
-        track, expected = builder.finish(), plain.finish()
-        assert np.array_equal(track.samples, expected.samples)
-        assert np.array_equal(track.log_mel, expected.log_mel)
+    total = 200_033
+    parts, plain = PartsBuilder(0.5, total), TrackBuilder(0.5)
+    expected = np.zeros(total, np.float32)
+    for at, block in ((0, sound[:9_000]), (70_001, sound[:20_000]), (90_001, sound[20_000:]), (190_000, sound)):
+        parts.put(at, block)
+        expected[at : at + block.size] = block[: total - at]
+    expected[70_100] = 0.0
+    parts.put(70_100, np.array([np.nan], np.float32))
+    plain.push(expected)
+    track = parts.finish()
+    assert np.array_equal(track.samples, expected)
+    assert np.array_equal(track.log_mel, plain.finish().log_mel)
+    assert (track.start_seconds, track.non_finite_count) == (0.5, 1)
 
 
 def test_gaps_that_nobody_looked_at_are_not_told() -> None:
