@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tests.peers import accuracy, kept, page, speed
-from tests.peers.catalogue import OURS, PEERS
+from tests.peers.catalogue import OURS, PEERS, QUICK
 from tests.peers.environments import PeerUnavailable, bin_folder, store
 from tests.peers.peer import Peer
 from tests.peers.self_check import check_sign, write_shifted
@@ -22,7 +22,7 @@ from tests.peers.self_check import check_sign, write_shifted
 
 def main() -> None:
     arguments = _arguments()
-    programs, absent = _ready([OURS, *PEERS], arguments.only)
+    programs, absent = _ready([OURS, *([QUICK] if arguments.speed else []), *PEERS], arguments.only)
     if arguments.speed:
         for minutes in arguments.minutes:
             kept.keep_speed(minutes, speed.measure(programs, minutes))

@@ -101,8 +101,10 @@ def _seconds(hours: str, minutes: str, seconds: str) -> float:
     return 3600 * int(hours) + 60 * int(minutes) + float(seconds)
 
 
-def _our_command(bin_folder: Path, files: Inputs) -> list[str]:
-    return [str(bin_folder / "sync-analyzer"), "analyze", str(files.master), str(files.dub), "--json"]
+def _our_command(*options: str) -> Callable[[Path, Inputs], list[str]]:
+    return lambda bin_folder, files: [
+        str(bin_folder / "sync-analyzer"), "analyze", str(files.master), str(files.dub), "--json", *options
+    ]  # fmt: skip
 
 
 def _our_answer(output: str, _folder: Path) -> Answer:
@@ -111,8 +113,14 @@ def _our_answer(output: str, _folder: Path) -> Answer:
 
 
 OURS = Peer(
-    "sync-analyzer", "", "sync-analyzer analyze MASTER DUB --json", _our_command, _our_answer,
+    "sync-analyzer", "", "sync-analyzer analyze MASTER DUB --json", _our_command(), _our_answer,
     remark="the score is its confidence, which a refused pair has too",
+)  # fmt: skip
+
+QUICK = Peer(
+    "sync-analyzer, quick", "", "sync-analyzer analyze MASTER DUB --json --depth quick",
+    _our_command("--depth", "quick"), _our_answer,
+    remark="timed only; looks at parts of files of half an hour and more",
 )  # fmt: skip
 
 PEERS = (

@@ -10,7 +10,7 @@ from statistics import median
 
 from tests.peers import kept
 from tests.peers.accuracy import Outcome
-from tests.peers.catalogue import OURS, PEERS
+from tests.peers.catalogue import OURS, PEERS, QUICK
 from tests.peers.measure import MEMORY_LIMIT_BYTES
 from tests.peers.speed import DECODE, FFMPEG, ROUNDS, Timing
 from tests.peers.summary import HIT_SECONDS, WITHIN_SECONDS, hits, matching, separation, unmatched
@@ -57,7 +57,7 @@ def _programs(absent, measured: Sequence[Outcome | Timing]) -> list[str]:
     versions = {peer.name: [one.version for one in measured if one.program == peer.name] for peer in (OURS, *PEERS)}
     rows = [
         (peer.name, ", ".join(dict.fromkeys(versions[peer.name])) or peer.version, f"`{peer.call}`", peer.remark)
-        for peer in (OURS, *PEERS)
+        for peer in (OURS, QUICK, *PEERS)
     ]
     left_out = [f"- {name} was left out: {reason}." for name, reason in absent.items()]
     return [
@@ -235,7 +235,7 @@ def _slower(speeds: Sequence[kept.Speed]) -> Iterator[str]:
         walls = {name: _wall(group) for name, group in _by(speed.timings, "program")}
         ours = walls.get(OURS.name)
         for name, wall in walls.items():
-            if ours and wall and name != FFMPEG and wall < ours:
+            if ours and wall and name not in (FFMPEG, QUICK.name) and wall < ours:
                 yield f"{speed.minutes} minutes: {name} takes {wall / ours:.2f} times as long."
 
 
