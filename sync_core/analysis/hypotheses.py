@@ -17,7 +17,7 @@ from sync_core.analysis.track import Track
 from sync_core.domain.methods import Method
 
 PLAIN_PEAKS, SHARP_PEAKS = 10, 6
-FIRST_LOOK_BLOCKS, SECOND_LOOK_BLOCKS = 192, 960
+GLANCE_BLOCKS, FIRST_LOOK_BLOCKS, SECOND_LOOK_BLOCKS = 48, 192, 960
 SECOND_LOOKS = 4
 PHASE_PEAKS = 6
 
@@ -28,6 +28,7 @@ _CHANCE_PEAK = 5.0
 _FAR_SAMPLES = 4_000
 _RIVAL_SHARE = 0.5
 _DOUBTFUL_SHARE = 0.2
+_CLEAR_GLANCE = 40.0
 _LEAST_SEEN = 4.0
 _NEAR_HOPS = 2
 
@@ -132,13 +133,26 @@ def check(
     master: Track, dub: Track, proposals: Sequence[Proposal], *, on_block: Callable[[int], None]
 ) -> list[Checked]:
     """Rank proposals by the coherence of the waveforms, best first; the best few are looked at in more places."""
-    first = _ranked([_look(master, dub, proposal, FIRST_LOOK_BLOCKS, on_block) for proposal in proposals])
+    first = _ranked(_first_looks(master, dub, proposals, on_block))
     many = _worth_another_look(first)
     again = [
         _look(master, dub, Proposal(round(one.lag_samples / mel.HOP_SAMPLES), one.scores), SECOND_LOOK_BLOCKS, on_block)
         for one in first[:many]
     ]
     return _ranked(again) + first[many:]
+
+
+def _first_looks(
+    master: Track, dub: Track, proposals: Sequence[Proposal], on_block: Callable[[int], None]
+) -> list[Checked]:
+    """Glance at all; where one stands out by far, only those that may be its rivals are worth more."""
+    glances = [_look(master, dub, proposal, GLANCE_BLOCKS, on_block) for proposal in proposals]
+    best = max((one.coherence for one in glances), default=0.0)
+    least = _DOUBTFUL_SHARE * best if best >= _CLEAR_GLANCE else 0.0
+    return [
+        _look(master, dub, proposal, FIRST_LOOK_BLOCKS, on_block) if glance.coherence >= least else glance
+        for proposal, glance in zip(proposals, glances, strict=True)
+    ]
 
 
 def _worth_another_look(ranked: Sequence[Checked]) -> int:
