@@ -28,6 +28,7 @@ _LEAST_PRECISION_SECONDS = 1e-5
 """A sixth of a sample; what decoders and resamplers do to time is not known any better."""
 _ERRORS = 3.0
 _LONGEST_UNTOLD_SECONDS = 3.0
+_SHORTEST_OVERLAP_SECONDS = 1.45
 _SHORTEST_GAP_SECONDS = 0.1
 _SHORTEST_OVERHANG_SECONDS = 1.0
 _SAME_LINE_SECONDS = 0.002
@@ -101,7 +102,7 @@ def matched(
     """Build the estimate for a dub of which at least one piece lies on a line; it may still be a refusal."""
     found_evidence = evidence_of(sides, pieces, checked)
     trust = confidence.probability(found_evidence)
-    if _too_little(pieces):
+    if _too_little(pieces) or _barely_meets(pieces, sides):
         return replace(refused(checked, methods, missing), confidence=min(trust, LEAST_CONFIDENCE))
     if trust < LEAST_CONFIDENCE:
         return replace(
@@ -143,6 +144,12 @@ def _too_little(pieces: Sequence[Piece]) -> bool:
     """Whether less than three seconds are in common, in a dub that is longer than that."""
     shared = sum(piece.stop - piece.start for piece in pieces if piece.fit) / ANALYSIS_RATE_HZ
     return shared < _LONGEST_UNTOLD_SECONDS and any(piece.fit is None for piece in pieces)
+
+
+def _barely_meets(pieces: Sequence[Piece], sides: Sides) -> bool:
+    """Whether most of the dub hangs over the master's ends, and what is left is too short to be told from chance."""
+    meets = sum(sides.in_master(piece.fit.line, piece.start, piece.stop) for piece in pieces if piece.fit)
+    return meets < min(_SHORTEST_OVERLAP_SECONDS, sides.dub.duration_seconds / 2)
 
 
 def _refused_probability(one: Checked) -> float:

@@ -35,6 +35,15 @@ def test_other_dialogue_over_the_same_bed(level_db):
     assert offset_of(bed * shifted(MUSIC, 8.7654, LENGTH) + OTHER_VOICE, master) == pytest.approx(0.7654, abs=2e-4)
 
 
+def test_a_second_in_common_at_the_files_ends_is_no_match():
+    def ends_with(seconds):
+        shared = int(seconds * ANALYSIS_RATE_HZ)
+        return np.concatenate([programme(24.0, seed=14)[: LENGTH - shared], MASTER.samples[:shared]])
+
+    assert offset_of(ends_with(1.2)) is None
+    assert offset_of(ends_with(4.0)) == pytest.approx(-20.0, abs=1e-3)
+
+
 def test_padding_is_not_programme():
     dub = np.concatenate([np.zeros(7 * ANALYSIS_RATE_HZ, np.float32), MASTER.samples[: 12 * ANALYSIS_RATE_HZ]])
     assert offset_of(dub) == pytest.approx(-7.0, abs=1e-5)
