@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from sync_core.analysis import assemble, confidence, edits, hypotheses, phase
+from sync_core.analysis import assemble, chance, confidence, edits, hypotheses, phase
 from sync_core.analysis.assemble import Sides
 from sync_core.analysis.estimate import Estimate
 from sync_core.analysis.fit import Fit, fit_line
@@ -76,6 +76,7 @@ def compare(
     dividing = Stage(on_progress, 0.7, 1.0, _DIVIDING_STEPS)
     by = next(method for method in _FOR_BLOCKS if method in features)
     pieces = edits.divide(Pair(master, dub, *features[by], dividing.advance), whole)
+    pieces = chance.without_chance(master, dub, pieces, on_block=dividing.advance)
     on_progress(1.0)
     if not any(piece.fit for piece in pieces):
         return assemble.refused(checked, list(chosen), missing)

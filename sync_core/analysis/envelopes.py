@@ -73,6 +73,7 @@ def _fitted(line: Line, seconds: NDArray[np.float64], delays: NDArray[np.float64
         sign=1,
         window_seconds=seconds,
         window_scores=heights,
+        on_waveforms=False,
     )
 
 

@@ -42,6 +42,8 @@ class Fit:
         Middles of the windows in dub time from its first sample, and their heights on the line.
     wow_seconds
         How far the dub wanders about the line, if it does.
+    on_waveforms
+        Whether the waveforms themselves agree; False where only the loudness of their bands does.
     """
 
     line: Line
@@ -54,6 +56,7 @@ class Fit:
     window_seconds: NDArray[np.float64]
     window_scores: NDArray[np.float64]
     wow_seconds: float = 0.0
+    on_waveforms: bool = True
 
 
 def fit_line(master: Track, dub: Track, line: Line, *, on_block: Callable[[int], None]) -> Fit | None:
