@@ -12,7 +12,7 @@ _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 _CORES = 2
-_AHEAD = 4
+_AHEAD = 2
 
 
 @lru_cache(maxsize=1)
@@ -23,7 +23,7 @@ def _pool() -> ThreadPoolExecutor:
 def on_two_cores(work: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
     """Do independent pieces of work on two threads, and give their results in order.
 
-    At most four pieces are begun ahead of the caller, so that memory stays flat and a caller who stops (by an error of
+    At most three pieces are begun ahead of the caller, so that memory stays flat and a caller who stops (by an error of
     its own) leaves little to be finished.
     """
     running: deque[Future[_Result]] = deque()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
@@ -113,7 +114,7 @@ class PartsBuilder:
 
     def __init__(self, start_seconds: float, samples: int) -> None:
         self._start_seconds = start_seconds
-        self._samples = np.zeros(samples, np.float32)
+        self._samples = _sparse(samples)
         self._parts: list[tuple[int, int]] = []
         self._non_finite_count = 0
 
@@ -138,6 +139,14 @@ class PartsBuilder:
                 span = self._samples[first * mel.HOP_SAMPLES : (last - 1) * mel.HOP_SAMPLES + mel.WINDOW_SAMPLES]
                 energies[first:last] = mel.log_mel(span)
         return Track(self._samples, self._start_seconds, energies, self._non_finite_count)
+
+
+def _sparse(samples: int) -> NDArray[np.float32]:
+    """Zeros that take memory only where they are written to; `np.zeros` would ask for pages of 2 MB."""
+    area = mmap.mmap(-1, max(samples, 1) * _SAMPLES.itemsize)
+    if hasattr(mmap, "MADV_NOHUGEPAGE"):
+        area.madvise(mmap.MADV_NOHUGEPAGE)
+    return np.frombuffer(area, _SAMPLES, samples)
 
 
 def _finite(block: NDArray[np.float32]) -> tuple[NDArray[np.float32], int]:

@@ -55,20 +55,28 @@ def notice(picture: Correlogram, found: Ridge) -> Wander | None:
     kept = picture.blocks > 0
     rows, seconds = picture.rows[kept], picture.centre_seconds[kept]
     whole = np.rint(found.at(seconds)).astype(np.int64)
-    straight = found.sign * ridge.straightened(rows, whole, REACH_SAMPLES)
     noise = np.maximum(ridge.spread(rows), 1e-12)
-    on_line = straight[:, REACH_SAMPLES - _ON_THE_LINE : REACH_SAMPLES + _ON_THE_LINE + 1].max(axis=1) / noise
+    close = found.sign * ridge.straightened(rows, whole, _REACH)
+    on_line = close[:, _REACH - _ON_THE_LINE : _REACH + _ON_THE_LINE + 1].max(axis=1) / noise
+    if not _wanders(close.max(axis=1) / noise, on_line):  # so it is mostly, and what follows takes memory
+        return None
+    straight = found.sign * ridge.straightened(rows, whole, REACH_SAMPLES)
     middle = 0
     for _ in range(_ROUNDS):
         places, heights = _peaks(straight, middle)
         clear = heights / noise > _CLEAR_SCORE
-        if np.mean(clear & (on_line < ridge.CLEAR_SCORE)) < _LEAST_SHARE:
+        if not _wanders(heights / noise, on_line):
             return None
         before, middle = middle, int(np.median(places[clear]))
         if middle == before:
             break
     reach = float(np.percentile(np.abs(places[clear] - middle), _MOST_OF_THEM)) / ANALYSIS_RATE_HZ
     return Wander(middle, reach, seconds, np.where(clear, heights / noise, on_line))
+
+
+def _wanders(scores: NDArray[np.floating], on_line: NDArray[np.floating]) -> bool:
+    """Whether enough rows stand clearly somewhere, but not on the line."""
+    return bool(np.mean((scores > _CLEAR_SCORE) & (on_line < ridge.CLEAR_SCORE)) >= _LEAST_SHARE)
 
 
 def _peaks(straight: NDArray[np.float32], middle: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import subprocess
 from types import TracebackType
@@ -34,7 +35,8 @@ class DecoderProcess:
     ) -> None:
         self.connection.close()
         self._process.kill()
-        self._process.wait(_REAP_SECONDS)
+        with contextlib.suppress(subprocess.TimeoutExpired):  # stuck in a read that cannot be interrupted
+            self._process.wait(_REAP_SECONDS)
 
     def ending(self) -> str:
         """Wait for the end that has shown in the connection, and say what it was."""

@@ -6,7 +6,7 @@ spend a third of the time of both on handing its lock to and fro; two processes 
 
 from __future__ import annotations
 
-import select
+import selectors
 import socket
 import time
 from collections.abc import Callable
@@ -94,13 +94,14 @@ def _outcome(connection: socket.socket, is_over: Callable[[], bool], on_fraction
 def _wait(connection: socket.socket, is_over: Callable[[], bool]) -> None:
     """Wait for the next message, or the end of the process."""
     began = time.monotonic()
-    while True:
-        if is_over():
-            raise Stopped
-        if select.select([connection], [], [], _TICK_SECONDS)[0]:
-            return
-        if time.monotonic() - began > STALL_SECONDS:
-            raise TimeoutError
+    with selectors.DefaultSelector() as selector:
+        selector.register(connection, selectors.EVENT_READ)
+        while not is_over():
+            if selector.select(_TICK_SECONDS):
+                return
+            if time.monotonic() - began > STALL_SECONDS:
+                raise TimeoutError
+    raise Stopped
 
 
 def _opened(order: LoadOrder, decoded: Decoded) -> Loaded:

@@ -1,6 +1,7 @@
 """`python -m tests.bench [NAME...]`: take figures and show them; `--help` lists the names.
 
-A run of all of them is written to docs/benchmarks.md. `gpu` is one more, which needs a GPU and runs only by name.
+What was measured is written to docs/benchmarks.md, section by section. `gpu` is one more, which needs a GPU and runs
+only by name.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 from dataclasses import replace
+from datetime import UTC, datetime
 from importlib import import_module
 
 from tests.bench.report import Figure, Section, show, write_page
@@ -25,7 +27,7 @@ def main() -> None:
     for name in names:
         sections.append(_measure(name))
         show(sections[-1])
-    if names == list(NAMES):
+    if "BENCH_KINDS" not in os.environ:
         write_page(sections)
 
 
@@ -33,7 +35,8 @@ def _measure(name: str) -> Section:
     """Run a benchmark; how busy the machine was with other work meanwhile belongs to its figures."""
     before = os.getloadavg()[0]
     section: Section = import_module(f"tests.bench.{name.replace('-', '_')}").measure()
-    load = Figure("load average of the machine", f"{before:.1f} before, {os.getloadavg()[0]:.1f} after")
+    when = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC; load average {before:.1f} before, {os.getloadavg()[0]:.1f} after"
+    load = Figure("taken", when)
     return replace(section, figures=(*section.figures, load))
 
 

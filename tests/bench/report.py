@@ -7,12 +7,12 @@ import platform
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+_HEADING = "\n## "
 PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 
 
@@ -60,31 +60,21 @@ def show(section: Section) -> None:
 
 
 def write_page(sections: Sequence[Section]) -> None:
-    """Write the page anew."""
-    head = [
-        "# Benchmarks",
-        "",
-        'Written by `make bench`; some of them alone: `make bench ARGS="throughput idle"`, which writes nothing.',
-        "",
-        f"- date: {datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
-        f"- machine: {_machine()}",
-    ]
-    PAGE.parent.mkdir(exist_ok=True)
-    PAGE.write_text("\n".join([*head, *(line for section in sections for line in _lines(section)), ""]))
+    """Put what was measured into the page, and leave the other sections as they are."""
+    head = (
+        '# Benchmarks\n\nWritten by `make bench`; some of them anew: `make bench ARGS="throughput idle"`.\n\n'
+        f"Machine: {_machine()}\n"
+    )
+    before = PAGE.read_text().split(_HEADING)[1:] if PAGE.exists() else []
+    texts = {text.partition("\n")[0]: text for text in before}
+    texts |= {section.name: _text(section) for section in sections}
+    PAGE.write_text(_HEADING.join([head, *texts.values()]))
 
 
-def _lines(section: Section) -> list[str]:
+def _text(section: Section) -> str:
     rows = [f"| {figure.what} | {figure.measured} | {figure.target} | {figure.mark} |" for figure in section.figures]
-    return [
-        "",
-        f"## {section.name}",
-        "",
-        section.how,
-        "",
-        "| quantity | measured | target | reached |",
-        "|---|---|---|---|",
-        *rows,
-    ]
+    table = ["| quantity | measured | target | reached |", "|---|---|---|---|", *rows]
+    return "\n".join([section.name, "", section.how, "", *table, ""])
 
 
 def _machine() -> str:
