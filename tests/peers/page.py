@@ -56,7 +56,12 @@ def _processor() -> str:
 def _programs(absent, measured: Sequence[Outcome | Timing]) -> list[str]:
     versions = {peer.name: [one.version for one in measured if one.program == peer.name] for peer in (OURS, *PEERS)}
     rows = [
-        (peer.name, ", ".join(dict.fromkeys(versions.get(peer.name, ()))) or peer.version, f"`{peer.call}`", peer.remark)
+        (
+            peer.name,
+            ", ".join(dict.fromkeys(versions.get(peer.name, ()))) or peer.version,
+            f"`{peer.call}`",
+            peer.remark,
+        )
         for peer in (OURS, QUICK, *PEERS)
     ]
     left_out = [f"- {name} was left out: {reason}." for name, reason in absent.items()]
