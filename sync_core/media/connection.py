@@ -7,6 +7,7 @@ longer than everything else about a request.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import io
 import re
@@ -86,10 +87,8 @@ class Connections:
         connection = self._connection()
         request = _request(target, {"Host": self._server.authority, **headers})
         if connection.is_open:
-            try:
+            with contextlib.suppress(*_WAS_CLOSED):  # then it is made anew
                 return connection.ask(request)
-            except _WAS_CLOSED:
-                pass  # it is made anew
         return connection.ask(request)
 
     def close(self) -> None:

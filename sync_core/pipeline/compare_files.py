@@ -83,10 +83,10 @@ def compare_files(
     unavailable = _unavailable_methods(request, ai)
     master, dub = (find_source(text, policy, locate) for text in (request.master_file, request.dub_file))
     try:
+        sampled = _sampled(request, master, dub, on_progress)
+        if sampled:
+            return _assembled(request, sampled.estimate, (sampled.master, sampled.dub), (), tolerance_seconds, ())
         with tempfile.TemporaryDirectory(prefix="sync-", dir=spool_folder) as spool:
-            sampled = _sampled(request, master, dub, Path(spool), on_progress)
-            if sampled:
-                return _assembled(request, sampled.estimate, (sampled.master, sampled.dub), (), tolerance_seconds, ())
             loaded = load_pair(
                 master,
                 dub,
@@ -103,16 +103,14 @@ def compare_files(
         raise StorageUnavailable(f"decoded audio could not be kept in {folder}: {error.strerror}") from error
 
 
-def _sampled(
-    request: AnalysisRequest, master: Source, dub: Source, spool: Path, on_progress: OnProgress
-) -> Sampled | None:
+def _sampled(request: AnalysisRequest, master: Source, dub: Source, on_progress: OnProgress) -> Sampled | None:
     """Compare parts of the pair, if that was asked for and can be done; models and single channels need all of it."""
     if request.depth is not Depth.QUICK or request.per_channel or Method.AI in request.methods:
         return None
     from sync_core.pipeline.quick import compare_sampled
 
     methods = tuple(dict.fromkeys(request.methods))
-    return compare_sampled(master, dub, spool, methods, on_progress=_comparing(on_progress, 0.0, 1.0))
+    return compare_sampled(master, dub, methods, on_progress=_comparing(on_progress, 0.0, 1.0))
 
 
 def _unavailable_methods(request: AnalysisRequest, ai: AiSettings) -> tuple[MethodResult, ...]:

@@ -13,10 +13,10 @@ from sync_core.domain.errors import MediaError
 from sync_core.media.decode import AudioReader
 from sync_core.pipeline.decoder_process import DecoderProcess
 from sync_core.pipeline.load_apart import load_apart
-from sync_core.pipeline.load_track import Loaded, LoadOrder, Spans, Stopped, load_track
+from sync_core.pipeline.load_track import Loaded, LoadOrder, Spans, Stopped, load_parts, load_track
 from sync_core.pipeline.sources import LocalSource, Source
 
-_Load = Callable[[LoadOrder, Callable[[], bool], Callable[[float], None]], Loaded]
+_Load = Callable[[Callable[[], bool], Callable[[float], None]], Loaded]
 
 APART_SECONDS: Final = 600.0
 """From this length on decoding in a process of its own wins back the process's start."""
@@ -56,10 +56,10 @@ def load_pair(
     """
     ours = LoadOrder(dub, spool / "dub", per_channel)
     if master.identity == dub.identity:
-        (loaded,) = _run([_Job(ours)], on_progress)
+        (loaded,) = _run([_Job(partial(load_track, ours))], on_progress)
         return loaded, loaded
     load = partial(load_apart, decoder=decoder) if decoder or _is_long(dub) else load_track
-    jobs = [_Job(LoadOrder(master, spool / "master")), _Job(ours, load)]
+    jobs = [_Job(partial(load_track, LoadOrder(master, spool / "master"))), _Job(partial(load, ours))]
     first, other = _run(jobs, on_progress)
     return first, other
 
@@ -78,9 +78,7 @@ def seconds_at_hand(source: Source) -> float | None:
         return reader.info.duration_seconds if reader.finds_times else None
 
 
-def load_spans(
-    wanted: Sequence[tuple[Source, Spans]], spool: Path, *, on_progress: Callable[[float], None]
-) -> list[Loaded]:
+def load_spans(wanted: Sequence[tuple[Source, Spans]], *, on_progress: Callable[[float], None]) -> list[Loaded]:
     """Decode parts of files at the same time; the rest of each track is silence.
 
     Raises
@@ -88,11 +86,7 @@ def load_spans(
     MediaError
         Of the first file that fails.
     """
-    spool.mkdir(exist_ok=True)
-    jobs = [
-        _Job(LoadOrder(source, spool / f"part-{index}", spans=spans)) for index, (source, spans) in enumerate(wanted)
-    ]
-    return _run(jobs, on_progress)
+    return _run([_Job(partial(load_parts, source, spans)) for source, spans in wanted], on_progress)
 
 
 def _is_long(source: Source) -> bool:
@@ -137,13 +131,12 @@ def _watch(futures: list[Future[Loaded]], jobs: list[_Job], on_progress: Callabl
 class _Job:
     """The decoding of one file, on a thread of its own, which may leave it to a process."""
 
-    def __init__(self, order: LoadOrder, load: _Load = load_track) -> None:
-        self._order = order
+    def __init__(self, load: _Load) -> None:
         self._load = load
         self.fraction = 0.0
 
     def run(self, stop: threading.Event) -> Loaded:
-        return self._load(self._order, stop.is_set, self._note)
+        return self._load(stop.is_set, self._note)
 
     def _note(self, fraction: float) -> None:
         self.fraction = fraction

@@ -38,22 +38,19 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class LoadOrder:
-    """What is to be decoded, and where to.
+    """Which file is to be decoded as a whole, and where to.
 
     Attributes
     ----------
     spool
-        Stem of the files for the decoded audio, which must outlive the tracks; parts are kept in memory.
+        Stem of the files for the decoded audio, which must outlive the tracks.
     per_channel
         Make tracks of the single channels too.
-    spans
-        Decode these parts only; the rest of the track is silence.
     """
 
     source: Source
     spool: Path
     per_channel: bool = False
-    spans: Spans | None = None
 
     def row_spool(self, row: int) -> Path:
         """Where row 0, the mix, and the channels' rows behind it lie."""
@@ -77,13 +74,20 @@ def load_track(order: LoadOrder, is_over: Callable[[], bool], on_fraction: Calla
         raise Stopped from None
 
 
+def load_parts(
+    source: Source, spans: Spans, is_over: Callable[[], bool], on_fraction: Callable[[float], None]
+) -> Loaded:
+    """Decode parts of a file into memory; the rest of the track is silence. Raises what `load_track` does."""
+    ref = source.ref
+    with source.opened(is_over) as file, AudioReader(file, str(ref), stream=ref.stream, channel=ref.channel) as reader:
+        return _load_spans(reader, spans, is_over, on_fraction)
+
+
 def _load(
     order: LoadOrder, file: Path | RemoteFile, is_over: Callable[[], bool], on_fraction: Callable[[float], None]
 ) -> Loaded:
     ref = order.source.ref
     with AudioReader(file, str(ref), stream=ref.stream, channel=ref.channel, per_channel=order.per_channel) as reader:
-        if order.spans is not None:
-            return _load_spans(reader, order.spans, is_over, on_fraction)
         builders = _builders(order, reader)
         peak = 0.0
         for block in reader.blocks():

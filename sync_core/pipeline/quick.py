@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -46,7 +45,7 @@ class Sampled:
 
 
 def compare_sampled(
-    master: Source, dub: Source, spool: Path, methods: Sequence[Method], *, on_progress: Callable[[float], None]
+    master: Source, dub: Source, methods: Sequence[Method], *, on_progress: Callable[[float], None]
 ) -> Sampled | None:
     """Compare the parts of a pair that tell most; None if it is short, or not of a kind of which parts can be read.
 
@@ -61,9 +60,7 @@ def compare_sampled(
     master_seconds, dub_seconds = (int(length or 0.0) for length in lengths)
     windows = dub_spans(dub_seconds)
     stretches = master_spans(master_seconds)
-    first, other = load_spans(
-        [(master, stretches), (dub, windows)], spool, on_progress=lambda part: on_progress(0.3 * part)
-    )
+    first, other = load_spans([(master, stretches), (dub, windows)], on_progress=lambda part: on_progress(0.3 * part))
     found = find_line(
         first.mix,
         other.mix,
@@ -75,7 +72,7 @@ def compare_sampled(
         features = beside.submit(features_of, other.mix, methods, found.dub_features)
         if found.lines:
             there = joined(span for line in found.lines for span in counterparts(windows, line, master_seconds))
-            (first,) = load_spans([(master, there)], spool, on_progress=lambda part: on_progress(0.5 + 0.2 * part))
+            (first,) = load_spans([(master, there)], on_progress=lambda part: on_progress(0.5 + 0.2 * part))
     estimate = compare_on(
         first.mix, other.mix, features.result(), found, on_progress=lambda part: on_progress(0.7 + 0.3 * part)
     )

@@ -7,7 +7,11 @@ from dataclasses import fields
 
 import pytest
 
+from handlers.cli import analyze
 from sync_core.domain.result import AnalysisResult
+from sync_core.pipeline import load_pair
+from sync_core.pipeline.decoder_process import DecoderProcess
+from sync_core.pipeline.load_track import Loaded
 from tests.cli.conftest import Run
 
 
@@ -58,3 +62,18 @@ def test_a_file_that_cannot_be_compared_ends_with_1_and_one_sentence(run: Run, d
     assert ended.stdout == ""
     assert reason in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_a_large_dub_is_decoded_by_a_process_that_was_started_ahead(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[DecoderProcess | None] = []
+    load = load_pair.load_apart
+
+    def load_apart(*order: object, decoder: DecoderProcess | None = None) -> Loaded:
+        given.append(decoder)
+        return load(*order, decoder=decoder)
+
+    monkeypatch.setattr(load_pair, "load_apart", load_apart)
+    monkeypatch.setattr(analyze, "_LARGE_BYTES", 1)
+    ended = run("analyze", "master.wav", "late.wav")
+    assert "dub is 0.500 s late" in ended.stdout
+    assert [type(decoder) for decoder in given] == [DecoderProcess]
