@@ -5,8 +5,8 @@ frequency counts alike, only phases matter) and added up over rows of a second o
 correlation over residual delays of +-60 ms around the line. What both sides share adds up at one delay; dialogue, noise
 and everything else spreads evenly.
 
-A line with a slope other than 1 needs no resampling: the master's block is longer by the slope, so that bin k counts k
-cycles per block on both sides.
+A line with a slope other than 1 needs no resampling: the master's block, and what it is filled up to, is longer by the
+slope, so that bin k counts k cycles on both sides.
 
 References
 ----------
@@ -22,7 +22,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from sync_core.analysis import fourier
+from sync_core.analysis import fourier, lengths
+from sync_core.analysis.lengths import Lengths
 from sync_core.analysis.line import Line
 from sync_core.analysis.parallel import on_two_cores
 from sync_core.analysis.track import ANALYSIS_RATE_HZ
@@ -38,10 +39,6 @@ _BATCH_BLOCKS = 32
 """Few enough to stay in a core's cache."""
 _RAMP_BINS = 64
 _TINY = np.float32(1e-30)
-_IN_BAND = slice(
-    int(LOWEST_HZ * BLOCK_SAMPLES / ANALYSIS_RATE_HZ), int(HIGHEST_HZ * BLOCK_SAMPLES / ANALYSIS_RATE_HZ) + 1
-)
-_BINS = BLOCK_SAMPLES // 2 + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,17 +104,17 @@ def correlogram(
     heard = np.zeros(count, np.float32)
     centres = np.zeros(count)
     rows_per_batch = max(_BATCH_BLOCKS // blocks_per_row, 1)
+    size = lengths.choose(BLOCK_SAMPLES, line.slope)
 
     def one_batch(row: int) -> int:
         batch = starts[row * blocks_per_row : (row + rows_per_batch) * blocks_per_row]
         edges = np.arange(0, len(batch), blocks_per_row)
         done = slice(row, row + len(edges))
-        lengths = np.diff(np.append(edges, len(batch)))
-        middles = np.add.reduceat(batch, edges) / lengths + BLOCK_SAMPLES / 2
+        middles = np.add.reduceat(batch, edges) / np.diff(np.append(edges, len(batch))) + BLOCK_SAMPLES / 2
         centres[done] = middles / ANALYSIS_RATE_HZ
         if any(dub[start : start + BLOCK_SAMPLES].any() for start in batch):
-            spectra, loud = _whitened(master, dub, batch, line)
-            rows[done] = _residuals(_row_sums(spectra, blocks_per_row))
+            spectra, loud = _whitened(master, dub, batch, line, size)
+            rows[done] = _residuals(_row_sums(spectra, blocks_per_row), size.dub)
             heard[done] = np.add.reduceat(loud.astype(np.float32), edges)
         return len(batch)
 
@@ -127,38 +124,40 @@ def correlogram(
 
 
 def _whitened(
-    master: NDArray[np.float32], dub: NDArray[np.float32], starts: NDArray[np.int64], line: Line
+    master: NDArray[np.float32], dub: NDArray[np.float32], starts: NDArray[np.int64], line: Line, size: Lengths
 ) -> tuple[NDArray[np.complex64], NDArray[np.bool_]]:
     """Whitened cross-spectra of blocks [shape=(n, bins)], zero where either side is silent, and which are not."""
-    length = master_block(line)
-    exact = line.master_samples(starts) + (BLOCK_SAMPLES * line.slope - length) / 2
+    stretch = size.master / size.dub
+    exact = line.master_samples(starts) + (line.slope - stretch) * BLOCK_SAMPLES / 2
     whole = np.rint(exact).astype(np.int64)
-    left = _spectra(master, np.clip(whole, 0, master.size - length), length)
-    right = _spectra(dub, starts, BLOCK_SAMPLES)
+    band = _in_band(size.dub)
+    left = _spectra(master, np.clip(whole, 0, master.size - size.counterpart), size.counterpart, size.master, band)
+    right = _spectra(dub, starts, size.block, size.dub, band)
     loud = _loud(left) & _loud(right)
     product = left * np.conj(right, out=right)
     power = np.square(product.real)
     power += np.square(product.imag)
     power += _TINY
     product *= np.divide(loud[:, None], np.sqrt(power, out=power), out=power, dtype=np.float32)
-    residual = ((exact - whole) * (BLOCK_SAMPLES / length)).astype(np.float32)
+    residual = ((exact - whole) / stretch).astype(np.float32)
     if np.any(residual):
-        product *= _ramps(residual)
+        product *= _ramps(residual, size.dub)
     return np.asarray(product, np.complex64), loud
 
 
-def _ramps(delays: NDArray[np.float32]) -> NDArray[np.complex64]:
+def _ramps(delays: NDArray[np.float32], size: int) -> NDArray[np.complex64]:
     """Phases by which delays turn the bins [shape=(n, bins)], one row where all delays are the same.
 
     Each is a product of a coarse and a fine turn, which takes fewer exponentials.
     """
     if np.ptp(delays) == 0.0:
         delays = delays[:1]
-    turn = 2j * np.pi / BLOCK_SAMPLES * delays[:, None].astype(np.float64)
+    band = _in_band(size)
+    turn = 2j * np.pi / size * delays[:, None].astype(np.float64)
     fine = np.exp(turn * np.arange(_RAMP_BINS)).astype(np.complex64)
-    coarse = np.exp(turn * np.arange(_IN_BAND.start, _IN_BAND.stop, _RAMP_BINS)).astype(np.complex64)
+    coarse = np.exp(turn * np.arange(band.start, band.stop, _RAMP_BINS)).astype(np.complex64)
     ramps = (coarse[:, :, None] * fine[:, None, :]).reshape(len(delays), -1)
-    return np.asarray(ramps[:, : _IN_BAND.stop - _IN_BAND.start], np.complex64)
+    return np.asarray(ramps[:, : band.stop - band.start], np.complex64)
 
 
 def _row_sums(spectra: NDArray[np.complex64], blocks_per_row: int) -> NDArray[np.complex64]:
@@ -170,32 +169,40 @@ def _row_sums(spectra: NDArray[np.complex64], blocks_per_row: int) -> NDArray[np
     return np.asarray(sums, np.complex64)
 
 
-def _spectra(samples: NDArray[np.float32], starts: NDArray[np.int64], length: int) -> NDArray[np.complex64]:
-    """In-band spectra of windowed blocks [shape=(n, bins)], scaled so that their power adds up to the mean square.
+@lru_cache(maxsize=64)
+def _in_band(size: int) -> slice:
+    """Bins of a transform of the dub that count."""
+    per_hz = size / ANALYSIS_RATE_HZ
+    return slice(int(LOWEST_HZ * per_hz), int(HIGHEST_HZ * per_hz) + 1)
 
-    Bins that a short block does not have, being above its Nyquist frequency, are 0.
+
+def _spectra(
+    samples: NDArray[np.float32], starts: NDArray[np.int64], length: int, size: int, band: slice
+) -> NDArray[np.complex64]:
+    """Spectra of windowed blocks [shape=(n, bins)], scaled so that the power of all bins adds up to the mean square.
+
+    Bins that a short transform does not have, being above its Nyquist frequency, are 0.
     """
-    window = _window(length)
     blocks = np.lib.stride_tricks.sliding_window_view(samples, length)[starts]
-    blocks *= window
-    spectra = fourier.rfft(blocks)[:, _IN_BAND]
-    missing = _IN_BAND.stop - _IN_BAND.start - spectra.shape[1]
+    blocks *= _window(length, size)
+    spectra = fourier.rfft(blocks, None if size == length else size)[:, band]
+    missing = band.stop - band.start - spectra.shape[1]
     return np.pad(spectra, ((0, 0), (0, missing))) if missing else spectra
 
 
-@lru_cache(maxsize=8)
-def _window(length: int) -> NDArray[np.float32]:
+@lru_cache(maxsize=16)
+def _window(length: int, size: int) -> NDArray[np.float32]:
     window = np.hanning(length + 1)[:-1]
-    return np.asarray(window * np.sqrt(2.0 / (length * np.square(window).sum())), np.float32)
+    return np.asarray(window * np.sqrt(2.0 / (size * np.square(window).sum())), np.float32)
 
 
 def _loud(spectra: NDArray[np.complex64]) -> NDArray[np.bool_]:
     return np.asarray(np.vecdot(spectra, spectra).real > QUIETEST_RMS**2)
 
 
-def _residuals(spectra: NDArray[np.complex64]) -> NDArray[np.float32]:
+def _residuals(spectra: NDArray[np.complex64], size: int) -> NDArray[np.float32]:
     """Transform whitened spectra back, normalised so that one block of equal sides peaks at 1; keep the near delays."""
-    full = np.zeros((len(spectra), _BINS), np.complex64)
-    full[:, _IN_BAND] = spectra
-    wave = fourier.irfft(full, BLOCK_SAMPLES) * np.float32(BLOCK_SAMPLES / (2.0 * spectra.shape[1]))
+    full = np.zeros((len(spectra), size // 2 + 1), np.complex64)
+    full[:, _in_band(size)] = spectra
+    wave = fourier.irfft(full, size) * np.float32(size / (2.0 * spectra.shape[1]))
     return np.concatenate([wave[:, -REACH_SAMPLES:], wave[:, : REACH_SAMPLES + 1]], axis=1)

@@ -18,9 +18,16 @@ _ODD_PARTS: tuple[int, ...] = tuple(sorted({3**i * 5**j * 7**k for i in range(4)
 def rfft(values: NDArray[np.floating], size: int | None = None) -> NDArray[np.complex64]:
     """Transform rows, filled up with zeros to `size` [shape=(..., size // 2 + 1), complex64 for float32 input]."""
     # Without a scale of the values' own precision numpy picks its loop for doubles, which takes half as long again.
-    spectra = np.fft.rfft(values, size, norm="forward")
+    spectra = np.fft.rfft(_filled_up(values, size) if size else values, norm="forward")
     spectra *= np.float32(size or values.shape[-1])
     return np.asarray(spectra)
+
+
+def _filled_up(values: NDArray[np.floating], size: int) -> NDArray[np.floating]:
+    """Append zeros, or cut; numpy's own filling takes longer than its transform."""
+    filled = np.zeros((*values.shape[:-1], size), values.dtype)
+    filled[..., : values.shape[-1]] = values[..., :size]
+    return filled
 
 
 def irfft(spectra: NDArray[np.complexfloating], size: int) -> NDArray[np.float32]:

@@ -25,7 +25,7 @@ STEPS = 6
 
 _MOST_POINTS = 1 << 24
 _LEAST_FACTOR = 2
-_CHUNK_SAMPLES = 1 << 18
+_CHUNK_POINTS = 1 << 15
 _MARGIN = 64
 _APART_SAMPLES = 480
 _LOWEST_HZ = 80.0
@@ -124,7 +124,8 @@ def _keep_phases(spectrum: NDArray[np.complex64], other: NDArray[np.complex64], 
 
 def _decimated(samples: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
     """Every `factor`-th sample of what is below the new Nyquist frequency, chunk by chunk."""
-    chunk, margin = _CHUNK_SAMPLES // factor * factor, _MARGIN * factor
+    margin = _MARGIN * factor
+    chunk = _CHUNK_POINTS * factor - 2 * margin
     out = np.empty(-(-samples.size // factor), np.float32)
     for start in range(0, samples.size, chunk):
         piece = np.zeros(chunk + 2 * margin, np.float32)
