@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 from sync_core.analysis.anchors import Anchor
 from sync_core.analysis.line import Line
 
-MOST_LINES = 24
+MOST_LINES = 64
 LEAST_SUPPORT = 7.5
 _STRONGEST = 30.0
 _ROUNDS = 5
 _STEEPEST_CHANGE = 3e-3
 
 
-def gather(anchors: Sequence[Anchor], within: float) -> list[Line]:
+def gather(anchors: Sequence[Anchor], within: float, *, least_support: float = LEAST_SUPPORT) -> list[Line]:
     """Explain anchors by few lines, the best supported first; what one line explains the next does not count.
 
     Each line's span is that of its anchors. A line's slope is fitted where its anchors reach far enough, else it is
@@ -27,6 +27,8 @@ def gather(anchors: Sequence[Anchor], within: float) -> list[Line]:
     ----------
     within
         Anchors up to this far off a line belong to it, samples.
+    least_support
+        Sum of the scores of a line's anchors, of which none counts more than 30.
     """
     left = np.array([(a.dub_sample, a.master_sample, a.slope, min(a.score, _STRONGEST)) for a in anchors])
     lines: list[Line] = []
@@ -37,7 +39,7 @@ def gather(anchors: Sequence[Anchor], within: float) -> list[Line]:
             slope, lag = _fitted(left[members], slope)
             members = _members(left, slope, lag, within)
         support = float(left[members, 3].sum())
-        if not members.any() or support < LEAST_SUPPORT:
+        if not members.any() or support < least_support:
             break
         span = left[members, 0]
         lines.append(Line(lag, slope, int(span.min()), int(span.max())))

@@ -123,6 +123,23 @@ def correlogram(
     return Correlogram(rows, centres, heard)
 
 
+def summed(
+    master: NDArray[np.float32], dub: NDArray[np.float32], line: Line, starts: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """Correlate blocks as `correlogram` does and add them all up, on the thread that calls.
+
+    Returns
+    -------
+    row : [shape=(2 * REACH_SAMPLES + 1,), float32]
+    """
+    size = lengths.choose(BLOCK_SAMPLES, line.slope)
+    total = np.zeros((1, size.dub // 2 + 1), np.complex64)[:, _in_band(size.dub)]
+    for first in range(0, len(starts), _BATCH_BLOCKS):
+        spectra, _ = _whitened(master, dub, starts[first : first + _BATCH_BLOCKS], line, size)
+        total += spectra.sum(axis=0)
+    return np.asarray(_residuals(total, size.dub)[0])
+
+
 def _whitened(
     master: NDArray[np.float32], dub: NDArray[np.float32], starts: NDArray[np.int64], line: Line, size: Lengths
 ) -> tuple[NDArray[np.complex64], NDArray[np.bool_]]:

@@ -32,12 +32,16 @@ _MOSTLY = 0.5
 _LEAST_SUPPORT = 0.3
 _SHORTEST_INSERT_SAMPLES = 2 * ANALYSIS_RATE_HZ
 _LEAST_OPEN_SHARE = 0.2
+_EQUAL_SHARE = 0.8
+_CLEAR_SUPPORT = 60.0
+_BLOCKS_APART = (4, 1)
 _JOIN_MARGIN_SAMPLES = ANALYSIS_RATE_HZ
 _SILENCE_REACH_SAMPLES = 2 * ANALYSIS_RATE_HZ
 _SAME_GAP_SAMPLES = 2 * mel.HOP_SAMPLES
 _LONGEST_REPEAT_SECONDS = 60.0
 _SHARED = 0.6
 _SAME_SAMPLES = 0.06 * ANALYSIS_RATE_HZ
+_SAME_LINE_SAMPLES = 4.0
 _SHORTEST_PERIOD_SECONDS = 0.2
 _LEANING_SAMPLES = 1e-3 * ANALYSIS_RATE_HZ
 
@@ -60,7 +64,7 @@ class _Stretch:
     last_clear: int
 
 
-def divide(pair: Pair, whole: Fit | None) -> list[Piece]:
+def divide(pair: Pair, whole: Fit | None, speed: Speed | None = None) -> list[Piece]:
     """Find the pieces that a dub consists of.
 
     Parameters
@@ -68,27 +72,48 @@ def divide(pair: Pair, whole: Fit | None) -> list[Piece]:
     whole
         The best single line, if one was confirmed. Only where the dub does not agree with it is anything else looked
         for.
+    speed
+        The speed that the dub was found to play at, if that was asked already.
 
     Returns
     -------
     pieces
         In dub order, without overlap, from the dub's first sample to its last; empty if nothing was confirmed.
     """
-    open_rows = unexplained(pair.dub_features, whole, evidence.row_count(pair.dub))
+    open_rows = unexplained(pair.dub_features, [whole] if whole else [], evidence.row_count(pair.dub))
     if whole and not open_rows.any():
         return [Piece(whole, 0, pair.dub.samples.size)]
-    speed = Speed(1.0, (whole.line.slope,)) if whole else None
-    if speed is None or open_rows.mean() > _MOSTLY:
-        speed = _speed(pair, open_rows)
-    blocks = _by_block(search(pair, open_rows, speed))
-    if whole and not blocks:  # what is open is too short to be looked for
+    if speed is None and whole and open_rows.mean() <= _MOSTLY:
+        speed = Speed(1.0, (whole.line.slope,))
+    speed = speed or find_speed(pair, open_rows)
+    clear = _clear_lines(pair, open_rows, speed)
+    left = open_rows & unexplained(pair.dub_features, clear, open_rows.size)
+    blocks = search(pair, left, speed)
+    if whole and not (clear or blocks):  # what is open is too short to be looked for
         return [Piece(whole, 0, pair.dub.samples.size)]
-    pieces = _divided(pair, Waveforms(pair), blocks, speed.slopes, whole)
+    pieces = _divided(pair, Waveforms(pair), blocks, speed.slopes, [*([whole] if whole else []), *clear], whole)
     if whole:
         return pieces if _keeps(pieces, whole) else [Piece(whole, 0, pair.dub.samples.size)]
     if _covered(pieces) > _MOSTLY:
         return pieces
-    return max(pieces, _divided(pair, Envelopes(pair), blocks, (), None), key=_covered)
+    by_envelopes = _divided(pair, Envelopes(pair), search(pair, open_rows, speed), (), [], None)
+    return max(pieces, by_envelopes, key=_covered)
+
+
+def _clear_lines(pair: Pair, open_rows: NDArray[np.bool_], speed: Speed) -> list[Fit]:
+    """Fit the lines that several long blocks' best peaks lie on: most of what there is, for little work."""
+    hops = BLOCK_HOPS[-1]
+    witness = Waveforms(pair)
+    clear: list[Fit] = []
+    for blocks_apart in _BLOCKS_APART:
+        left = open_rows & unexplained(pair.dub_features, clear, open_rows.size)
+        starts = _open_blocks(left, hops, pair.dub_features.values.shape[1], step=blocks_apart * hops)
+        blocks = _best_lags(pair, starts, hops, speed)
+        best = [[peak for peak in block if peak.score > _EQUAL_SHARE * block[0].score] for block in blocks]
+        anchors = [anchor for found in witness.confirm(best, speed.slopes) for anchor in found]
+        lines = clusters.gather(anchors, witness.within_samples, least_support=_CLEAR_SUPPORT)
+        clear += [fit for line in lines if (fit := _confirmed(witness, line))]
+    return clear
 
 
 def _keeps(pieces: Sequence[Piece], whole: Fit) -> bool:
@@ -115,99 +140,122 @@ def _divided(
     witness: Witness,
     blocks: Sequence[Sequence[BlockPeak]],
     slopes: Sequence[float],
+    known: Sequence[Fit],
     whole: Fit | None,
 ) -> list[Piece]:
     """Let a witness confirm what the blocks found, gather it into lines, and divide the dub among them."""
-    found = [anchor for block in blocks for anchor in _confirm_block(witness, block, slopes)]
+    found = _confirm(witness, blocks, slopes)
     if whole and whole.wow_seconds:
         found = [anchor for anchor in found if not _wanders(anchor, whole)]
-    lines = clusters.gather([*_witnesses(whole), *found], witness.within_samples)
-    fits = [fit for line in lines if (fit := _confirmed(witness, line))]
+    points = [point for fit in known for point in _witnesses(fit)]
+    lines = clusters.gather([*points, *found], witness.within_samples)
+    fits = [fit for line in lines if (fit := _known(line, known) or _confirmed(witness, line))]
     return _pieces(pair, witness, fits) if fits else []
 
 
-def unexplained(dub: Features, whole: Fit | None, rows: int) -> NDArray[np.bool_]:
-    """Mark the rows of 0.256 s that hold sound and that the line does not explain by itself."""
+def _known(line: Line, fits: Sequence[Fit]) -> Fit | None:
+    """Find the fit that a line was gathered from, and let it reach as far as the line does."""
+    for fit in fits:
+        first, last = min(fit.line.start_sample, line.start_sample), max(fit.line.stop_sample, line.stop_sample)
+        if all(_step(fit.line, line, at) < _SAME_LINE_SAMPLES for at in (first, last)):
+            return replace(fit, line=replace(fit.line, start_sample=first, stop_sample=last))
+    return None
+
+
+def unexplained(dub: Features, fits: Sequence[Fit], rows: int) -> NDArray[np.bool_]:
+    """Mark the rows of 0.256 s that hold sound and that no line explains by itself."""
     hops_per_row = BLOCK_SAMPLES / mel.HOP_SAMPLES
     energy = np.concatenate([[0.0], np.cumsum(correlation.hop_energies(dub.values), dtype=np.float64)])
     edges = np.minimum(np.rint(np.arange(rows + 1) * hops_per_row).astype(int), energy.size - 1)
     loud = np.diff(energy[edges]) / hops_per_row > _LEAST_LOUD
-    if whole is None:
-        return np.asarray(loud)
     explained = np.zeros(rows, bool)
-    half = (
-        np.median(np.diff(whole.window_seconds)) / 2
-        if len(whole.window_seconds) > 1
-        else rows * BLOCK_SAMPLES / ANALYSIS_RATE_HZ
-    )
-    for middle, score in zip(whole.window_seconds, whole.window_scores, strict=True):
-        if score > ridge.CLEAR_SCORE:
-            first, last = ((middle + side * half) * ANALYSIS_RATE_HZ / BLOCK_SAMPLES for side in (-1, 1))
-            explained[max(round(first), 0) : round(min(last, rows)) + 1] = True
+    for fit in fits:
+        explained |= _explained(fit, rows)
     return np.asarray(loud & ~explained)
 
 
-def _speed(pair: Pair, open_rows: NDArray[np.bool_]) -> Speed:
+def _explained(fit: Fit, rows: int) -> NDArray[np.bool_]:
+    """Mark the rows of the windows that stand clearly on a line."""
+    explained = np.zeros(rows, bool)
+    half = (
+        np.median(np.diff(fit.window_seconds)) / 2
+        if len(fit.window_seconds) > 1
+        else rows * BLOCK_SAMPLES / ANALYSIS_RATE_HZ
+    )
+    for middle, score in zip(fit.window_seconds, fit.window_scores, strict=True):
+        if score > ridge.CLEAR_SCORE:
+            first, last = ((middle + side * half) * ANALYSIS_RATE_HZ / BLOCK_SAMPLES for side in (-1, 1))
+            explained[max(round(first), 0) : round(min(last, rows)) + 1] = True
+    return explained
+
+
+def find_speed(pair: Pair, open_rows: NDArray[np.bool_] | None = None) -> Speed:
+    """Find out at which speed the dub plays, where it is not explained or, not knowing that, anywhere."""
     hops = BLOCK_HOPS[-1]
-    starts = _open_blocks(open_rows, hops, pair.dub_features.values.shape[1])
+    if open_rows is None:
+        open_rows = unexplained(pair.dub_features, [], evidence.row_count(pair.dub))
+    starts = _open_blocks(open_rows, hops, pair.dub_features.values.shape[1], step=hops // 2)
     return speeds.find(
         pair.master, pair.dub, pair.master_features, pair.dub_features, starts, hops, on_block=pair.on_block
     )
 
 
-def search(pair: Pair, open_rows: NDArray[np.bool_], speed: Speed) -> list[BlockPeak]:
-    """Compare the blocks that hold unexplained sound with the whole master."""
-    peaks: list[BlockPeak] = []
-    for hops in BLOCK_HOPS:
-        peaks += plane.block_peaks(
-            pair.master_features,
-            pair.dub_features,
-            _open_blocks(open_rows, hops, pair.dub_features.values.shape[1]),
-            block_hops=hops,
-            stretch=speed.stretch,
-            count=_PEAKS_PER_BLOCK,
-            on_group=pair.on_block,
-        )
-    return peaks
-
-
-def _open_blocks(open_rows: NDArray[np.bool_], hops: int, total_hops: int) -> list[int]:
-    """First hops of half-overlapping blocks of which a fifth or more is unexplained."""
-    hops_per_row = BLOCK_SAMPLES / mel.HOP_SAMPLES
-    starts = range(0, max(total_hops - hops // 2, 1), hops // 2)
-    total = np.concatenate([[0], np.cumsum(open_rows)])
-    rows = [min(int(edge / hops_per_row), open_rows.size) for start in starts for edge in (start, start + hops)]
+def search(pair: Pair, open_rows: NDArray[np.bool_], speed: Speed) -> list[list[BlockPeak]]:
+    """Compare the blocks that hold unexplained sound with the whole master; give each block's best lags."""
+    hops_of_dub = pair.dub_features.values.shape[1]
     return [
-        start
-        for start, first, last in zip(starts, rows[::2], rows[1::2], strict=True)
-        if total[last] - total[first] > _LEAST_OPEN_SHARE * hops / hops_per_row
+        block
+        for hops in BLOCK_HOPS
+        for block in _best_lags(pair, _open_blocks(open_rows, hops, hops_of_dub, step=hops // 2), hops, speed)
     ]
 
 
-def _by_block(peaks: Sequence[BlockPeak]) -> list[list[BlockPeak]]:
-    blocks: dict[tuple[int, int], list[BlockPeak]] = {}
-    for peak in peaks:
-        blocks.setdefault((peak.dub_hop, peak.dub_hops), []).append(peak)
-    return list(blocks.values())
+def _best_lags(pair: Pair, starts: Sequence[int], block_hops: int, speed: Speed) -> list[list[BlockPeak]]:
+    peaks = plane.block_peaks(
+        pair.master_features,
+        pair.dub_features,
+        starts,
+        block_hops=block_hops,
+        stretch=speed.stretch,
+        count=_PEAKS_PER_BLOCK,
+        on_group=pair.on_block,
+    )
+    return [list(block) for _, block in itertools.groupby(peaks, key=lambda peak: peak.dub_hop)]
 
 
-def _confirm_block(witness: Witness, peaks: Sequence[BlockPeak], slopes: Sequence[float]) -> list[Anchor]:
-    """Confirm a block's peaks; those far below the block's best are echoes of it, such as repeats in the music."""
-    likely = [peak for peak in peaks if peak.score > max(_LEAST_PEAK, _RIVAL_SHARE * peaks[0].score)]
-    found = witness.confirm(likely, slopes) if likely else []
-    best = max((anchor.score for anchor in found), default=0.0)
-    return [anchor for anchor in found if anchor.score >= _RIVAL_SHARE * best]
+def _open_blocks(open_rows: NDArray[np.bool_], hops: int, total_hops: int, *, step: int) -> list[int]:
+    """First hops of blocks, every so many hops, of which enough is unexplained."""
+    starts = range(0, max(total_hops - hops // 2, 1), step)
+    total = np.concatenate([[0], np.cumsum(open_rows)])
+    return [start for start in starts if _is_open(start, hops, total)]
 
 
-def _witnesses(whole: Fit | None) -> list[Anchor]:
-    """Points of the line that is known already, so that what is found anew joins it or stands beside it."""
-    if whole is None:
-        return []
-    at = whole.window_seconds * ANALYSIS_RATE_HZ
-    there = whole.line.slope * at + whole.line.lag
+def _is_open(start: int, hops: int, total: NDArray[np.int64]) -> bool:
+    """Whether a fifth or more of a block is unexplained, given the running count of unexplained rows."""
+    hops_per_row = BLOCK_SAMPLES / mel.HOP_SAMPLES
+    first, last = (min(int(edge / hops_per_row), total.size - 1) for edge in (start, start + hops))
+    return bool(total[last] - total[first] > _LEAST_OPEN_SHARE * hops / hops_per_row)
+
+
+def _confirm(witness: Witness, blocks: Sequence[Sequence[BlockPeak]], slopes: Sequence[float]) -> list[Anchor]:
+    """Confirm blocks' peaks; those far below a block's best are echoes of it, such as repeats in the music."""
+    likely = [
+        [peak for peak in block if peak.score > max(_LEAST_PEAK, _RIVAL_SHARE * block[0].score)] for block in blocks
+    ]
+    found: list[Anchor] = []
+    for anchors in witness.confirm([block for block in likely if block], slopes):
+        best = max((anchor.score for anchor in anchors), default=0.0)
+        found += [anchor for anchor in anchors if anchor.score >= _RIVAL_SHARE * best]
+    return found
+
+
+def _witnesses(fit: Fit) -> list[Anchor]:
+    """Points of a line that is known already, so that what is found anew joins it or stands beside it."""
+    at = fit.window_seconds * ANALYSIS_RATE_HZ
+    there = fit.line.slope * at + fit.line.lag
     return [
-        Anchor(float(a), float(m), whole.line.slope, float(score))
-        for a, m, score in zip(at, there, whole.window_scores, strict=True)
+        Anchor(float(a), float(m), fit.line.slope, float(score))
+        for a, m, score in zip(at, there, fit.window_scores, strict=True)
         if score > ridge.CLEAR_SCORE
     ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,10 +11,13 @@ from numpy.typing import NDArray
 from sync_core.analysis import coherence, ridge
 from sync_core.analysis.coherence import BLOCK_SAMPLES, REACH_SAMPLES
 from sync_core.analysis.line import Line
-from sync_core.analysis.track import Track
+from sync_core.analysis.track import ANALYSIS_RATE_HZ, Track
 
 _CHUNK_ROWS = 512
 _NEAR_COLUMNS = 4
+_NOISE_COLUMNS = 3
+"""Every so many columns tell the noise about as well as all."""
+_MARGIN_SAMPLES = 30 * ANALYSIS_RATE_HZ
 
 
 def row_count(dub: Track) -> int:
@@ -24,7 +28,7 @@ def row_count(dub: Track) -> int:
 def along(
     master: Track, dub: Track, line: Line, *, wandering: int, on_block: Callable[[int], None]
 ) -> NDArray[np.float64]:
-    """Score each row of the dub on a line, whatever span the line has.
+    """Score each row of the dub on a line, in its span and half a minute on either side.
 
     Parameters
     ----------
@@ -35,19 +39,18 @@ def along(
     -------
     scores : [shape=(n_rows,), float64]
         Height at the line, in standard deviations of other delays; 0 where either side is silent, NaN where the master
-        has no counterpart.
+        has no counterpart, and farther away.
     """
     rows = row_count(dub)
     scores = np.full(rows, np.nan)
     reach = _NEAR_COLUMNS + wandering
-    everywhere = Line(line.lag, line.slope, 0, dub.samples.size)
-    starts = coherence.block_starts(everywhere, master.samples.size, dub.samples.size)
-    for first in range(0, len(starts), _CHUNK_ROWS):
-        some = starts[first : first + _CHUNK_ROWS]
-        picture = coherence.correlogram(
-            master.samples, dub.samples, everywhere, some, blocks_per_row=1, on_block=on_block
-        )
+    first = max(line.start_sample - _MARGIN_SAMPLES, 0) // BLOCK_SAMPLES * BLOCK_SAMPLES
+    around = replace(line, start_sample=first, stop_sample=line.stop_sample + _MARGIN_SAMPLES)
+    starts = coherence.block_starts(around, master.samples.size, dub.samples.size)
+    for chunk in range(0, len(starts), _CHUNK_ROWS):
+        some = starts[chunk : chunk + _CHUNK_ROWS]
+        picture = coherence.correlogram(master.samples, dub.samples, around, some, blocks_per_row=1, on_block=on_block)
         near = picture.rows[:, REACH_SAMPLES - reach : REACH_SAMPLES + reach + 1]
-        heights = np.abs(near).max(axis=1) / np.maximum(ridge.spread(picture.rows), 1e-9)
+        heights = np.abs(near).max(axis=1) / np.maximum(ridge.spread(picture.rows[:, ::_NOISE_COLUMNS]), 1e-9)
         scores[some // BLOCK_SAMPLES] = np.where(picture.blocks > 0, heights, 0.0)
     return scores

@@ -12,6 +12,7 @@ from sync_core.analysis import coherence, confidence, correlation, mel, ridge
 from sync_core.analysis.correlation import LagPeak
 from sync_core.analysis.line import Line
 from sync_core.analysis.methods.base import Features
+from sync_core.analysis.parallel import on_two_cores
 from sync_core.analysis.phase import PhaseScores
 from sync_core.analysis.track import Track
 from sync_core.domain.methods import Method
@@ -146,13 +147,29 @@ def _first_looks(
     master: Track, dub: Track, proposals: Sequence[Proposal], on_block: Callable[[int], None]
 ) -> list[Checked]:
     """Glance at all; where one stands out by far, only those that may be its rivals are worth more."""
-    glances = [_look(master, dub, proposal, GLANCE_BLOCKS, on_block) for proposal in proposals]
+    glances = _looks(master, dub, proposals, GLANCE_BLOCKS, on_block)
     best = max((one.coherence for one in glances), default=0.0)
     least = _DOUBTFUL_SHARE * best if best >= _CLEAR_GLANCE else 0.0
+    worth_more = [one for one, glance in zip(proposals, glances, strict=True) if glance.coherence >= least]
     return [
-        _look(master, dub, proposal, FIRST_LOOK_BLOCKS, on_block) if glance.coherence >= least else glance
-        for proposal, glance in zip(proposals, glances, strict=True)
+        *_looks(master, dub, worth_more, FIRST_LOOK_BLOCKS, on_block),
+        *(glance for glance in glances if glance.coherence < least),
     ]
+
+
+def _looks(
+    master: Track, dub: Track, proposals: Sequence[Proposal], most_blocks: int, on_block: Callable[[int], None]
+) -> list[Checked]:
+    """Look at several lags, in a few places each."""
+    looks = []
+    for look in on_two_cores(lambda one: _look(master, dub, one, most_blocks, _ignore), proposals):
+        looks.append(look)
+        on_block(most_blocks)
+    return looks
+
+
+def _ignore(_: int) -> None:
+    """Take a report from a thread that nobody expects reports from."""
 
 
 def _worth_another_look(ranked: Sequence[Checked]) -> int:
@@ -160,11 +177,16 @@ def _worth_another_look(ranked: Sequence[Checked]) -> int:
     return sum(one.coherence >= _DOUBTFUL_SHARE * ranked[0].coherence for one in ranked[:SECOND_LOOKS])
 
 
+def is_confirmed(checked: Sequence[Checked]) -> bool:
+    """Whether the waveforms agree at any lag, at the speed of the master."""
+    return bool(checked) and checked[0].coherence >= confidence.CONFIRMED_SCORE
+
+
 def is_open(checked: Sequence[Checked]) -> bool:
     """Whether no lag is confirmed, or another one elsewhere is about as coherent as the best."""
-    best = checked[0] if checked else None
-    if best is None or best.coherence < confidence.CONFIRMED_SCORE:
+    if not is_confirmed(checked):
         return True
+    best = checked[0]
     least = max(_RIVAL_SHARE * best.coherence, confidence.CONFIRMED_SCORE)
     return any(one.coherence >= least and abs(one.lag_samples - best.lag_samples) > _FAR_SAMPLES for one in checked[1:])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -11,8 +12,7 @@ from numpy.typing import NDArray
 _LARGEST_FACTOR = 13
 _LONGEST_SHARE = 1.25
 _COST_OF_FACTOR = 0.8
-"""What a factor p of a length adds to a transform's cost, as a power of p: about what numpy takes, which counts in fours
-where it can."""
+"""What a factor p of a length adds to a transform's cost, as a power of p: about what numpy takes."""
 _LARGEST_ERROR_SAMPLES = 0.25
 
 
@@ -63,7 +63,7 @@ def _smooth(least: int, most: int) -> NDArray[np.int64]:
 
 
 def _cost(length: int) -> float:
-    return length * sum(factor**_COST_OF_FACTOR for factor in _factors(length))
+    return length * sum(math.pow(factor, _COST_OF_FACTOR) for factor in _factors(length))
 
 
 @lru_cache(maxsize=8192)

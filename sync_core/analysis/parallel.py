@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,19 +14,27 @@ _Result = TypeVar("_Result")
 
 _CORES = 2
 _AHEAD = 2
+_here = threading.local()
 
 
 @lru_cache(maxsize=1)
 def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(_CORES, thread_name_prefix="analysis")
+    return ThreadPoolExecutor(_CORES, thread_name_prefix="analysis", initializer=_mark)
+
+
+def _mark() -> None:
+    _here.is_worker = True
 
 
 def on_two_cores(work: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
     """Do independent pieces of work on two threads, and give their results in order.
 
     At most three pieces are begun ahead of the caller, so that memory stays flat and a caller who stops (by an error of
-    its own) leaves little to be finished.
+    its own) leaves little to be finished. Within a piece of work, other work is done on its own thread.
     """
+    if getattr(_here, "is_worker", False):
+        yield from map(work, items)
+        return
     running: deque[Future[_Result]] = deque()
     try:
         for item in items:

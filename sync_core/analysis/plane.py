@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from sync_core.analysis import fourier
 from sync_core.analysis.correlation import hop_energies
 from sync_core.analysis.methods.base import FULL_SCALE, Features
+from sync_core.analysis.parallel import on_two_cores
 
 _FFT_HOPS = 4096
 _GROUP_CELLS = 6_000_000
@@ -73,19 +74,26 @@ def block_peaks(
     chunks, energy = _master_chunks(master.values, span, step)
     lags = energy.size
     group = max(_GROUP_CELLS // (chunks.shape[2] * _FFT_HOPS), 1)
-    found: list[BlockPeak] = []
-    for first in range(0, len(starts), group):
-        some = list(starts[first : first + group])
+
+    def peaks_of(first: int) -> list[BlockPeak]:
+        some = starts[first : first + group]
         blocks = np.stack([_stretched(dub.values, start, block_hops, stretch, span) for start in some])
         spectra = np.conj(fourier.rfft(blocks, _FFT_HOPS)).transpose(2, 0, 1)
         products = np.matmul(np.ascontiguousarray(spectra), chunks)
         waves = fourier.irfft(products.transpose(1, 2, 0), _FFT_HOPS)
         raw = waves[:, :, :step].reshape(len(some), -1)[:, :lags]
         content = np.square(blocks).sum(axis=(1, 2))
+        found: list[BlockPeak] = []
         for row, start, sound in zip(raw, some, content, strict=True):
             if sound > _LEAST_CONTENT * blocks.shape[1]:
                 found += _row_peaks(row / energy, start, block_hops, span, stretch, count)
-        on_group(len(some))
+        return found
+
+    found: list[BlockPeak] = []
+    firsts = range(0, len(starts), group)
+    for first, peaks in zip(firsts, on_two_cores(peaks_of, firsts), strict=True):
+        found += peaks
+        on_group(len(starts[first : first + group]))
     return found
 
 

@@ -84,7 +84,7 @@ def find(picture: Correlogram, *, window_rows: int) -> Ridge | None:
     windows, middles = _windows(rows, seconds, window_rows)
     noise = spread(windows)
     models = [_constant(rows), *_seeded(windows, middles, noise)]
-    heights = [_height(rows, seconds, *model) for model in models]
+    heights = _heights(rows, seconds, np.array(models))
     best = int(np.argmax(np.abs(heights)))
     sign = 1 if heights[best] >= 0 else -1
     return _refined(rows, seconds, models[best], sign, window_rows, noise)
@@ -125,15 +125,18 @@ def _seeded(
     return models
 
 
-def _height(rows: NDArray[np.float32], seconds: NDArray[np.float64], delay: float, slope: float) -> float:
-    """Sum of the rows along a line, with its sign, in standard deviations; outside the picture counts as 0."""
-    columns = np.rint(delay + slope * seconds).astype(np.int64) + REACH_SAMPLES
-    inside = (columns >= 1) & (columns < rows.shape[1] - 1)
-    at = np.flatnonzero(inside)
-    if not at.size:
-        return 0.0
-    sums = np.array([rows[at, columns[at] + k].sum() for k in (-1, 0, 1)])
-    return float(sums[np.argmax(np.abs(sums))])
+def _heights(
+    rows: NDArray[np.float32], seconds: NDArray[np.float64], models: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Sum of the rows along each line (delay, slope), with its sign; outside the picture counts as 0."""
+    width = rows.shape[1]
+    columns = np.rint(models[:, :1] + models[:, 1:] * seconds).astype(np.int32) + REACH_SAMPLES
+    inside = (columns >= 1) & (columns < width - 1)
+    places = np.where(inside, columns, 1) + np.arange(len(rows), dtype=np.int64) * width
+    flat = rows.reshape(-1)
+    sums = np.stack([np.where(inside, flat[places + k], 0.0).sum(axis=1) for k in (-1, 0, 1)])
+    highest = np.argmax(np.abs(sums), axis=0)
+    return np.asarray(sums[highest, np.arange(len(models))], np.float64)
 
 
 def _refined(

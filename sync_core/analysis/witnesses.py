@@ -41,8 +41,8 @@ class Witness(Protocol):
     least_score: ClassVar[float]
     """The lowest score at which a fit counts as confirmed."""
 
-    def confirm(self, block: Sequence[BlockPeak], slopes: Sequence[float]) -> list[Anchor]:
-        """Keep of one block's peaks those that hold."""
+    def confirm(self, blocks: Sequence[Sequence[BlockPeak]], slopes: Sequence[float]) -> list[list[Anchor]]:
+        """Keep of each block's peaks those that hold."""
 
     def fit(self, line: Line) -> Fit | None:
         """Fit a line on its span."""
@@ -63,8 +63,8 @@ class Waveforms:
     within_samples: ClassVar[float] = 96.0
     least_score: ClassVar[float] = 9.0
 
-    def confirm(self, block: Sequence[BlockPeak], slopes: Sequence[float]) -> list[Anchor]:
-        return anchors.confirm(self.pair.master, self.pair.dub, block, slopes, on_block=self.pair.on_block)
+    def confirm(self, blocks: Sequence[Sequence[BlockPeak]], slopes: Sequence[float]) -> list[list[Anchor]]:
+        return anchors.confirm(self.pair.master, self.pair.dub, blocks, slopes, on_block=self.pair.on_block)
 
     def fit(self, line: Line) -> Fit | None:
         return fit.fit_line(self.pair.master, self.pair.dub, line, on_block=self.pair.on_block)
@@ -95,7 +95,10 @@ class Envelopes:
     """Envelopes of unlike sounds with the same beat fit at many lags about as well."""
     _DOUBT: ClassVar[float] = 0.25
 
-    def confirm(self, block: Sequence[BlockPeak], slopes: Sequence[float]) -> list[Anchor]:
+    def confirm(self, blocks: Sequence[Sequence[BlockPeak]], slopes: Sequence[float]) -> list[list[Anchor]]:
+        return [self._confirm_block(block, slopes) for block in blocks]
+
+    def _confirm_block(self, block: Sequence[BlockPeak], slopes: Sequence[float]) -> list[Anchor]:
         best, *rivals = sorted(block, key=lambda peak: -peak.score)
         is_ambiguous = bool(rivals) and rivals[0].score > self._HIGHEST_RIVAL * best.score
         if best.score < self._LEAST_PEAK or is_ambiguous:

@@ -32,6 +32,11 @@ def _lay_common(programme: Programme, clip: np.ndarray, at: int, gain: float, ke
             stem[span] = 0.0
 
 
+def _within(programme: Programme, share: float, clip: np.ndarray) -> int:
+    """Sample at a share of a programme, or so much earlier that a clip has room there."""
+    return min(int(share * programme.me.shape[0]), programme.me.shape[0] - clip.shape[0])
+
+
 def _common_part(lib: Library, rng, scale: str, seconds: float, variant: str, keeps_dialogue: bool) -> Case:
     one, two, lang = _two_programmes(lib, rng, scale)
     path = lib.music[rng.integers(len(lib.music))]
@@ -43,8 +48,7 @@ def _common_part(lib: Library, rng, scale: str, seconds: float, variant: str, ke
     fade = _FADE[: min(len(_FADE), clip.shape[0] // 4)]
     clip[: len(fade)] *= fade
     clip[-len(fade) :] *= fade[::-1]
-    there = int(rng.uniform(0.1, 0.6) * one.me.shape[0])
-    here = int(rng.uniform(0.1, 0.6) * two.me.shape[0])
+    there, here = (_within(programme, float(rng.uniform(0.1, 0.6)), clip) for programme in (one, two))
     level = max(rms(one.me), 0.02) / max(rms(clip), 1e-6)
     _lay_common(one, clip, there, level, keeps_dialogue)
     _lay_common(two, clip, here, level * float(rng.uniform(0.5, 1.5)), keeps_dialogue)

@@ -77,6 +77,7 @@ KINDS = (
     Kind(120, "wav", 2, 1.25),
     Kind(120, "m4a", 2, 1.25),
     Kind(120, "mov", 2, 1.25),
+    Kind(120, "edits.wav", 1, 2.5),
     Kind(120, "wav", 2, 0.5, "quick"),
     Kind(240, "wav", 1, None),
 )
