@@ -73,7 +73,7 @@ def divide(pair: Pair, whole: Fit | None, speed: Speed | None = None) -> list[Pi
         The best single line, if one was confirmed. Only where the dub does not agree with it is anything else looked
         for.
     speed
-        The speed that the dub was found to play at, if that was asked already.
+        The speed that the dub plays at as a whole, if that was asked already.
 
     Returns
     -------
@@ -83,15 +83,16 @@ def divide(pair: Pair, whole: Fit | None, speed: Speed | None = None) -> list[Pi
     open_rows = unexplained(pair.dub_features, [whole] if whole else [], evidence.row_count(pair.dub))
     if whole and not open_rows.any():
         return [Piece(whole, 0, pair.dub.samples.size)]
-    if speed is None and whole and open_rows.mean() <= _MOSTLY:
+    if whole and open_rows.mean() <= _MOSTLY:
         speed = Speed(1.0, (whole.line.slope,))
-    speed = speed or find_speed(pair, open_rows)
-    clear = _clear_lines(pair, open_rows, speed)
+    elif whole or speed is None:
+        speed = find_speed(pair, open_rows)
+    clear = _clear_lines(pair, open_rows, speed, whole)
     left = open_rows & unexplained(pair.dub_features, clear, open_rows.size)
     blocks = search(pair, left, speed)
     if whole and not (clear or blocks):  # what is open is too short to be looked for
         return [Piece(whole, 0, pair.dub.samples.size)]
-    pieces = _divided(pair, Waveforms(pair), blocks, speed.slopes, [*([whole] if whole else []), *clear], whole)
+    pieces = _divided(pair, Waveforms(pair), blocks, speed.slopes, clear, whole)
     if whole:
         return pieces if _keeps(pieces, whole) else [Piece(whole, 0, pair.dub.samples.size)]
     if _covered(pieces) > _MOSTLY:
@@ -100,7 +101,7 @@ def divide(pair: Pair, whole: Fit | None, speed: Speed | None = None) -> list[Pi
     return max(pieces, by_envelopes, key=_covered)
 
 
-def _clear_lines(pair: Pair, open_rows: NDArray[np.bool_], speed: Speed) -> list[Fit]:
+def _clear_lines(pair: Pair, open_rows: NDArray[np.bool_], speed: Speed, whole: Fit | None) -> list[Fit]:
     """Fit the lines that several long blocks' best peaks lie on: most of what there is, for little work."""
     hops = BLOCK_HOPS[-1]
     witness = Waveforms(pair)
@@ -111,7 +112,7 @@ def _clear_lines(pair: Pair, open_rows: NDArray[np.bool_], speed: Speed) -> list
         blocks = _best_lags(pair, starts, hops, speed)
         best = [[peak for peak in block if peak.score > _EQUAL_SHARE * block[0].score] for block in blocks]
         anchors = [anchor for found in witness.confirm(best, speed.slopes) for anchor in found]
-        lines = clusters.gather(anchors, witness.within_samples, least_support=_CLEAR_SUPPORT)
+        lines = clusters.gather(_elsewhere(anchors, whole), witness.within_samples, least_support=_CLEAR_SUPPORT)
         clear += [fit for line in lines if (fit := _confirmed(witness, line))]
     return clear
 
@@ -140,16 +141,14 @@ def _divided(
     witness: Witness,
     blocks: Sequence[Sequence[BlockPeak]],
     slopes: Sequence[float],
-    known: Sequence[Fit],
+    clear: Sequence[Fit],
     whole: Fit | None,
 ) -> list[Piece]:
     """Let a witness confirm what the blocks found, gather it into lines, and divide the dub among them."""
-    found = _confirm(witness, blocks, slopes)
-    if whole and whole.wow_seconds:
-        found = [anchor for anchor in found if not _wanders(anchor, whole)]
-    points = [point for fit in known for point in _witnesses(fit)]
+    found = _elsewhere(_confirm(witness, blocks, slopes), whole)
+    points = [point for fit in ([whole, *clear] if whole else clear) for point in _witnesses(fit)]
     lines = clusters.gather([*points, *found], witness.within_samples)
-    fits = [fit for line in lines if (fit := _known(line, known) or _confirmed(witness, line))]
+    fits = [fit for line in lines if (fit := _known(line, clear) or _confirmed(witness, line))]
     return _pieces(pair, witness, fits) if fits else []
 
 
@@ -260,10 +259,12 @@ def _witnesses(fit: Fit) -> list[Anchor]:
     ]
 
 
-def _wanders(anchor: Anchor, whole: Fit) -> bool:
-    """Whether a point lies where the dub, which wanders about a line, may be expected."""
-    away = anchor.master_sample - whole.line.slope * anchor.dub_sample - whole.line.lag
-    return abs(away) < wow.WIDEST_SECONDS * ANALYSIS_RATE_HZ
+def _elsewhere(anchors: Sequence[Anchor], whole: Fit | None) -> list[Anchor]:
+    """Leave out the points that lie where a dub that wanders about a line may be expected."""
+    if whole is None or not whole.wow_seconds:
+        return list(anchors)
+    line, reach = whole.line, wow.WIDEST_SECONDS * ANALYSIS_RATE_HZ
+    return [one for one in anchors if abs(one.master_sample - line.slope * one.dub_sample - line.lag) >= reach]
 
 
 def _confirmed(witness: Witness, line: Line) -> Fit | None:
