@@ -14,7 +14,6 @@ from sync_core.analysis.anchors import Anchor
 from sync_core.analysis.coherence import BLOCK_SAMPLES
 from sync_core.analysis.fit import Fit
 from sync_core.analysis.line import Line
-from sync_core.analysis.methods.base import Features
 from sync_core.analysis.path import GAP, Run
 from sync_core.analysis.plane import BlockPeak
 from sync_core.analysis.speeds import Speed
@@ -35,6 +34,7 @@ _LEAST_OPEN_SHARE = 0.2
 _EQUAL_SHARE = 0.8
 _CLEAR_SUPPORT = 60.0
 _BLOCKS_APART = (4, 1)
+_ROWS_ABOUT, _CLEAR_ROWS = 9, 2
 _JOIN_MARGIN_SAMPLES = ANALYSIS_RATE_HZ
 _SILENCE_REACH_SAMPLES = 2 * ANALYSIS_RATE_HZ
 _SAME_GAP_SAMPLES = 2 * mel.HOP_SAMPLES
@@ -64,6 +64,14 @@ class _Stretch:
     last_clear: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """A confirmed fit, and how well each row of the dub agrees with its line, as `evidence.along` tells."""
+
+    fit: Fit
+    scores: NDArray[np.float64]
+
+
 def divide(pair: Pair, whole: Fit | None, speed: Speed | None = None) -> list[Piece]:
     """Find the pieces that a dub consists of.
 
@@ -80,7 +88,7 @@ def divide(pair: Pair, whole: Fit | None, speed: Speed | None = None) -> list[Pi
     pieces
         In dub order, without overlap, from the dub's first sample to its last; empty if nothing was confirmed.
     """
-    open_rows = unexplained(pair.dub_features, [whole] if whole else [], evidence.row_count(pair.dub))
+    open_rows = unexplained(pair, whole)
     if whole and not open_rows.any():
         return [Piece(whole, 0, pair.dub.samples.size)]
     if whole and open_rows.mean() <= _MOSTLY:
@@ -88,8 +96,7 @@ def divide(pair: Pair, whole: Fit | None, speed: Speed | None = None) -> list[Pi
     elif whole or speed is None:
         speed = find_speed(pair, open_rows)
     clear = _clear_lines(pair, open_rows, speed, whole)
-    left = open_rows & unexplained(pair.dub_features, clear, open_rows.size)
-    blocks = search(pair, left, speed)
+    blocks = search(pair, _left(open_rows, clear), speed)
     if whole and not (clear or blocks):  # what is open is too short to be looked for
         return [Piece(whole, 0, pair.dub.samples.size)]
     pieces = _divided(pair, Waveforms(pair), blocks, speed.slopes, clear, whole)
@@ -101,20 +108,30 @@ def divide(pair: Pair, whole: Fit | None, speed: Speed | None = None) -> list[Pi
     return max(pieces, by_envelopes, key=_covered)
 
 
-def _clear_lines(pair: Pair, open_rows: NDArray[np.bool_], speed: Speed, whole: Fit | None) -> list[Fit]:
+def _clear_lines(pair: Pair, open_rows: NDArray[np.bool_], speed: Speed, whole: Fit | None) -> list[_Heard]:
     """Fit the lines that several long blocks' best peaks lie on: most of what there is, for little work."""
     hops = BLOCK_HOPS[-1]
     witness = Waveforms(pair)
-    clear: list[Fit] = []
+    clear: list[_Heard] = []
     for blocks_apart in _BLOCKS_APART:
-        left = open_rows & unexplained(pair.dub_features, clear, open_rows.size)
+        left = _left(open_rows, clear)
         starts = _open_blocks(left, hops, pair.dub_features.values.shape[1], step=blocks_apart * hops)
         blocks = _best_lags(pair, starts, hops, speed)
         best = [[peak for peak in block if peak.score > _EQUAL_SHARE * block[0].score] for block in blocks]
         anchors = [anchor for found in witness.confirm(best, speed.slopes) for anchor in found]
         lines = clusters.gather(_elsewhere(anchors, whole), witness.within_samples, least_support=_CLEAR_SUPPORT)
-        clear += [fit for line in lines if (fit := _confirmed(witness, line))]
+        clear += [heard for line in lines if (heard := _heard(witness, line))]
     return clear
+
+
+def _left(open_rows: NDArray[np.bool_], clear: Sequence[_Heard]) -> NDArray[np.bool_]:
+    """Leave out the rows at which a line is clearly heard, or about which it is."""
+    explained = np.zeros(open_rows.size, bool)
+    around = np.ones(_ROWS_ABOUT)
+    for heard in clear:
+        clearly = np.nan_to_num(heard.scores) > ridge.CLEAR_SCORE
+        explained |= np.convolve(clearly, around, "same")[: explained.size] >= _CLEAR_ROWS
+    return open_rows & ~explained
 
 
 def _keeps(pieces: Sequence[Piece], whole: Fit) -> bool:
@@ -141,58 +158,60 @@ def _divided(
     witness: Witness,
     blocks: Sequence[Sequence[BlockPeak]],
     slopes: Sequence[float],
-    clear: Sequence[Fit],
+    clear: Sequence[_Heard],
     whole: Fit | None,
 ) -> list[Piece]:
     """Let a witness confirm what the blocks found, gather it into lines, and divide the dub among them."""
     found = _elsewhere(_confirm(witness, blocks, slopes), whole)
-    points = [point for fit in ([whole, *clear] if whole else clear) for point in _witnesses(fit)]
+    fits = [*([whole] if whole else []), *(heard.fit for heard in clear)]
+    points = [point for fit in fits for point in _witnesses(fit)]
     lines = clusters.gather([*points, *found], witness.within_samples)
-    fits = [fit for line in lines if (fit := _known(line, clear) or _confirmed(witness, line))]
-    return _pieces(pair, witness, fits) if fits else []
+    everything = [heard for line in lines if (heard := _known(line, clear) or _heard(witness, line))]
+    return _pieces(pair, witness, everything) if everything else []
 
 
-def _known(line: Line, fits: Sequence[Fit]) -> Fit | None:
-    """Find the fit that a line was gathered from, and let it reach as far as the line does."""
-    for fit in fits:
-        first, last = min(fit.line.start_sample, line.start_sample), max(fit.line.stop_sample, line.stop_sample)
-        if all(_step(fit.line, line, at) < _SAME_LINE_SAMPLES for at in (first, last)):
-            return replace(fit, line=replace(fit.line, start_sample=first, stop_sample=last))
-    return None
+def _known(line: Line, clear: Sequence[_Heard]) -> _Heard | None:
+    """Find the clear line that a line was gathered from."""
+    ends = (line.start_sample, line.stop_sample)
+    near = (one for one in clear if all(_step(one.fit.line, line, at) < _SAME_LINE_SAMPLES for at in ends))
+    return next(near, None)
 
 
-def unexplained(dub: Features, fits: Sequence[Fit], rows: int) -> NDArray[np.bool_]:
-    """Mark the rows of 0.256 s that hold sound and that no line explains by itself."""
+def _heard(witness: Witness, line: Line) -> _Heard | None:
+    """Fit a line on its span, half a block wider on either side."""
+    margin = BLOCK_HOPS[0] * mel.HOP_SAMPLES // 2
+    wider = replace(line, start_sample=line.start_sample - margin, stop_sample=line.stop_sample + margin)
+    fit = witness.fit(wider)
+    return _Heard(fit, witness.along(fit)) if fit and fit.score >= witness.least_score else None
+
+
+def unexplained(pair: Pair, whole: Fit | None) -> NDArray[np.bool_]:
+    """Mark the rows of 0.256 s that hold sound and that the line does not explain by itself."""
+    rows = evidence.row_count(pair.dub)
     hops_per_row = BLOCK_SAMPLES / mel.HOP_SAMPLES
-    energy = np.concatenate([[0.0], np.cumsum(correlation.hop_energies(dub.values), dtype=np.float64)])
+    energy = np.concatenate([[0.0], np.cumsum(correlation.hop_energies(pair.dub_features.values), dtype=np.float64)])
     edges = np.minimum(np.rint(np.arange(rows + 1) * hops_per_row).astype(int), energy.size - 1)
     loud = np.diff(energy[edges]) / hops_per_row > _LEAST_LOUD
-    explained = np.zeros(rows, bool)
-    for fit in fits:
-        explained |= _explained(fit, rows)
-    return np.asarray(loud & ~explained)
-
-
-def _explained(fit: Fit, rows: int) -> NDArray[np.bool_]:
-    """Mark the rows of the windows that stand clearly on a line."""
+    if whole is None:
+        return np.asarray(loud)
     explained = np.zeros(rows, bool)
     half = (
-        np.median(np.diff(fit.window_seconds)) / 2
-        if len(fit.window_seconds) > 1
+        np.median(np.diff(whole.window_seconds)) / 2
+        if len(whole.window_seconds) > 1
         else rows * BLOCK_SAMPLES / ANALYSIS_RATE_HZ
     )
-    for middle, score in zip(fit.window_seconds, fit.window_scores, strict=True):
+    for middle, score in zip(whole.window_seconds, whole.window_scores, strict=True):
         if score > ridge.CLEAR_SCORE:
             first, last = ((middle + side * half) * ANALYSIS_RATE_HZ / BLOCK_SAMPLES for side in (-1, 1))
             explained[max(round(first), 0) : round(min(last, rows)) + 1] = True
-    return explained
+    return np.asarray(loud & ~explained)
 
 
 def find_speed(pair: Pair, open_rows: NDArray[np.bool_] | None = None) -> Speed:
     """Find out at which speed the dub plays, where it is not explained or, not knowing that, anywhere."""
     hops = BLOCK_HOPS[-1]
     if open_rows is None:
-        open_rows = unexplained(pair.dub_features, [], evidence.row_count(pair.dub))
+        open_rows = unexplained(pair, None)
     starts = _open_blocks(open_rows, hops, pair.dub_features.values.shape[1], step=hops // 2)
     return speeds.find(
         pair.master, pair.dub, pair.master_features, pair.dub_features, starts, hops, on_block=pair.on_block
@@ -267,16 +286,9 @@ def _elsewhere(anchors: Sequence[Anchor], whole: Fit | None) -> list[Anchor]:
     return [one for one in anchors if abs(one.master_sample - line.slope * one.dub_sample - line.lag) >= reach]
 
 
-def _confirmed(witness: Witness, line: Line) -> Fit | None:
-    """Fit a line on its span, half a block wider on either side."""
-    margin = BLOCK_HOPS[0] * mel.HOP_SAMPLES // 2
-    wider = replace(line, start_sample=line.start_sample - margin, stop_sample=line.stop_sample + margin)
-    fit = witness.fit(wider)
-    return fit if fit and fit.score >= witness.least_score else None
-
-
-def _pieces(pair: Pair, witness: Witness, fits: Sequence[Fit]) -> list[Piece]:
-    scores = np.array([witness.along(fit) for fit in fits])
+def _pieces(pair: Pair, witness: Witness, everything: Sequence[_Heard]) -> list[Piece]:
+    fits = [heard.fit for heard in everything]
+    scores = np.array([heard.scores for heard in everything])
     if not scores.shape[1]:
         return [Piece(fits[0], 0, pair.dub.samples.size)]
     gains = path.emissions(scores)

@@ -17,7 +17,7 @@ _CHUNK_ROWS = 512
 _NEAR_COLUMNS = 4
 _NOISE_COLUMNS = 3
 """Every so many columns tell the noise about as well as all."""
-_MARGIN_SAMPLES = 30 * ANALYSIS_RATE_HZ
+_MARGIN_SAMPLES = 80 * ANALYSIS_RATE_HZ
 
 
 def row_count(dub: Track) -> int:
@@ -28,7 +28,7 @@ def row_count(dub: Track) -> int:
 def along(
     master: Track, dub: Track, line: Line, *, wandering: int, on_block: Callable[[int], None]
 ) -> NDArray[np.float64]:
-    """Score each row of the dub on a line, in its span and half a minute on either side.
+    """Score each row of the dub on a line, in its span and some way beyond on either side.
 
     Parameters
     ----------
