@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 
 from sync_core.analysis import confidence, gaps, rates
 from sync_core.analysis.confidence import Evidence
-from sync_core.analysis.edits import Piece
 from sync_core.analysis.estimate import Estimate
 from sync_core.analysis.fit import Fit
 from sync_core.analysis.hypotheses import Checked
 from sync_core.analysis.line import Line
+from sync_core.analysis.pieces import Piece
 from sync_core.analysis.track import ANALYSIS_RATE_HZ, Track
 from sync_core.domain.methods import Method, label
 from sync_core.domain.result import Candidate, MethodResult, Segment, SegmentKind

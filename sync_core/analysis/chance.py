@@ -15,7 +15,7 @@ import numpy as np
 
 from sync_core.analysis import coherence, ridge
 from sync_core.analysis.coherence import REACH_SAMPLES
-from sync_core.analysis.edits import Piece
+from sync_core.analysis.pieces import Piece
 from sync_core.analysis.track import Track
 
 _MOST_BLOCKS = 480

@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from sync_core.analysis import boundaries, clusters, correlation, evidence, gaps, mel, path, plane, ridge, speeds, wow
+from sync_core.analysis import clusters, correlation, evidence, mel, pieces, plane, repeats, ridge, speeds, wow
 from sync_core.analysis.anchors import Anchor
 from sync_core.analysis.coherence import BLOCK_SAMPLES
 from sync_core.analysis.fit import Fit
 from sync_core.analysis.line import Line
 from sync_core.analysis.path import GAP, Run
+from sync_core.analysis.pieces import Piece, Stretch
 from sync_core.analysis.plane import BlockPeak
 from sync_core.analysis.speeds import Speed
 from sync_core.analysis.track import ANALYSIS_RATE_HZ
@@ -29,39 +30,14 @@ _RIVAL_SHARE = 0.4
 _LEAST_LOUD = 0.05
 _MOSTLY = 0.5
 _LEAST_SUPPORT = 0.3
-_SHORTEST_INSERT_SAMPLES = 2 * ANALYSIS_RATE_HZ
 _LEAST_OPEN_SHARE = 0.2
 _EQUAL_SHARE = 0.8
 _CLEAR_SUPPORT = 60.0
 _BLOCKS_APART = (4, 1)
 _ROWS_ABOUT, _CLEAR_ROWS = 9, 2
-_JOIN_MARGIN_SAMPLES = ANALYSIS_RATE_HZ
-_SILENCE_REACH_SAMPLES = 2 * ANALYSIS_RATE_HZ
-_SAME_GAP_SAMPLES = 2 * mel.HOP_SAMPLES
-_LONGEST_REPEAT_SECONDS = 60.0
-_SHARED = 0.6
 _SAME_SAMPLES = 0.06 * ANALYSIS_RATE_HZ
 _SAME_LINE_SAMPLES = 4.0
-_SHORTEST_PERIOD_SECONDS = 0.2
 _LEANING_SAMPLES = 1e-3 * ANALYSIS_RATE_HZ
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """Dub samples `start` up to `stop`, and the fit of the line they lie on; None where there is none."""
-
-    fit: Fit | None
-    start: int
-    stop: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Stretch:
-    """A confirmed fit, and the dub samples of the first and the last row that clearly lie on it."""
-
-    fit: Fit
-    first_clear: int
-    last_clear: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +75,13 @@ def divide(pair: Pair, whole: Fit | None, speed: Speed | None = None) -> list[Pi
     blocks = search(pair, _left(open_rows, clear), speed)
     if whole and not (clear or blocks):  # what is open is too short to be looked for
         return [Piece(whole, 0, pair.dub.samples.size)]
-    pieces = _divided(pair, Waveforms(pair), blocks, speed.slopes, clear, whole)
+    found = _divided(pair, Waveforms(pair), blocks, speed.slopes, clear, whole)
     if whole:
-        return pieces if _keeps(pieces, whole) else [Piece(whole, 0, pair.dub.samples.size)]
-    if _covered(pieces) > _MOSTLY:
-        return pieces
+        return found if _keeps(found, whole) else [Piece(whole, 0, pair.dub.samples.size)]
+    if _covered(found) > _MOSTLY:
+        return found
     by_envelopes = _divided(pair, Envelopes(pair), search(pair, open_rows, speed), (), [], None)
-    return max(pieces, by_envelopes, key=_covered)
+    return max(found, by_envelopes, key=_covered)
 
 
 def _clear_lines(pair: Pair, open_rows: NDArray[np.bool_], speed: Speed, whole: Fit | None) -> list[_Heard]:
@@ -139,12 +115,7 @@ def _keeps(pieces: Sequence[Piece], whole: Fit) -> bool:
     if whole.support < _MOSTLY:
         return bool(pieces)
     middles = [(piece.fit.line, (piece.start + piece.stop) // 2) for piece in pieces if piece.fit]
-    return any(_step(line, whole.line, at) < _SAME_SAMPLES for line, at in middles)
-
-
-def _step(one: Line, other: Line, at: int) -> float:
-    """Distance of two lines at a dub sample, samples."""
-    return abs((one.slope - other.slope) * at + one.lag - other.lag)
+    return any(line.distance(whole.line, at) < _SAME_SAMPLES for line, at in middles)
 
 
 def _covered(pieces: Sequence[Piece]) -> float:
@@ -173,7 +144,7 @@ def _divided(
 def _known(line: Line, clear: Sequence[_Heard]) -> _Heard | None:
     """Find the clear line that a line was gathered from."""
     ends = (line.start_sample, line.stop_sample)
-    near = (one for one in clear if all(_step(one.fit.line, line, at) < _SAME_LINE_SAMPLES for at in ends))
+    near = (one for one in clear if all(one.fit.line.distance(line, at) < _SAME_LINE_SAMPLES for at in ends))
     return next(near, None)
 
 
@@ -291,73 +262,13 @@ def _pieces(pair: Pair, witness: Witness, everything: Sequence[_Heard]) -> list[
     scores = np.array([heard.scores for heard in everything])
     if not scores.shape[1]:
         return [Piece(fits[0], 0, pair.dub.samples.size)]
-    gains = path.emissions(scores)
-    runs = path.best_path(gains)
-    clear = np.nan_to_num(scores) > ridge.CLEAR_SCORE
-    while repeats := _repeats(runs, fits, gains, clear):
-        for weak in repeats:
-            gains[weak.line, weak.start : weak.stop] = -1.0
-        runs = path.best_path(gains)
-    return _joined(pair, witness, _refitted(witness, runs, fits, scores))
+    runs = repeats.runs_without_repeats(fits, scores)
+    return pieces.join(pair.dub.samples, witness, _refitted(witness, runs, fits, scores))
 
 
-def _repeats(
-    runs: Sequence[Run], fits: Sequence[Fit], gains: NDArray[np.float64], clear: NDArray[np.bool_]
-) -> list[Run]:
-    """Find the runs that are echoes of stronger ones: music or a line that the programme plays again."""
-    kept: list[Run] = []
-    repeats: list[Run] = []
-    for run in sorted((run for run in runs if run.line != GAP), key=lambda run: -_total(run, gains)):
-        is_repeat = any(_repeated(run, stronger, fits, gains, clear) for stronger in kept)
-        (repeats if is_repeat else kept).append(run)
-    return repeats
-
-
-def _repeated(
-    run: Run, stronger: Run, fits: Sequence[Fit], gains: NDArray[np.float64], clear: NDArray[np.bool_]
-) -> bool:
-    """Whether one run is an echo of another.
-
-    Its stretch of the master is the stronger run's already; or the stronger run's line is clearly heard in it too, as
-    all repeats of a loop are; or it is short and goes back in the master while the dub goes on: edits keep a
-    programme's order.
-    """
-    voices = np.flatnonzero(gains[run.line, run.start : run.stop] > 0)
-    heard = Run(run.line, run.start + int(voices[0]), run.start + int(voices[-1]) + 1) if voices.size else run
-    low, high = _master_span(heard, fits)
-    a, b = _master_span(stronger, fits)
-    is_taken = min(b, high) - max(a, low) > 0.5 * (high - low)
-    is_out_of_order = (heard.start > stronger.start) != (low > a)
-    is_short = voices.size * BLOCK_SAMPLES <= _LONGEST_REPEAT_SECONDS * ANALYSIS_RATE_HZ
-    is_shared = _share(clear, stronger.line, run) > _SHARED * _share(clear, run.line, run)
-    return is_taken or (is_short and is_out_of_order) or (is_shared and _apart(run, stronger, fits))
-
-
-def _apart(run: Run, other: Run, fits: Sequence[Fit]) -> bool:
-    """Whether two runs lie on lines that a repeat in the programme could be the reason of."""
-    step = _step(fits[run.line].line, fits[other.line].line, run.start * BLOCK_SAMPLES)
-    return step > _SHORTEST_PERIOD_SECONDS * ANALYSIS_RATE_HZ
-
-
-def _share(clear: NDArray[np.bool_], line: int, run: Run) -> float:
-    """Share of a run's rows that stand out on a line."""
-    return float(clear[line, run.start : run.stop].mean())
-
-
-def _total(run: Run, gains: NDArray[np.float64]) -> float:
-    return float(gains[run.line, run.start : run.stop].sum())
-
-
-def _master_span(run: Run, fits: Sequence[Fit]) -> tuple[float, float]:
-    ends = fits[run.line].line.master_samples(np.array([run.start, run.stop], np.int64) * BLOCK_SAMPLES)
-    return float(ends[0]), float(ends[1])
-
-
-def _refitted(
-    witness: Witness, runs: Sequence[Run], fits: Sequence[Fit], scores: NDArray[np.float64]
-) -> list[_Stretch]:
+def _refitted(witness: Witness, runs: Sequence[Run], fits: Sequence[Fit], scores: NDArray[np.float64]) -> list[Stretch]:
     """Fit each run on its own span."""
-    stretches: list[_Stretch] = []
+    stretches: list[Stretch] = []
     for run in runs:
         if run.line == GAP:
             continue
@@ -374,7 +285,7 @@ def _refitted(
         if fit and fit.support < _LEAST_SUPPORT:
             fit = witness.fit(replace(span, start_sample=first, stop_sample=last))
         if fit and fit.score >= witness.least_score and fit.support >= _LEAST_SUPPORT:
-            stretches.append(_Stretch(fit, first, last))
+            stretches.append(Stretch(fit, first, last))
     return stretches
 
 
@@ -382,85 +293,3 @@ def _is_steady(fit: Fit, line: Line) -> bool:
     """Whether a fit neither wanders nor leans away from the line it was looked for along: a small step, and no wow."""
     leaning = abs(fit.line.slope - line.slope) * (line.stop_sample - line.start_sample)
     return not fit.wow_seconds and leaning < _LEANING_SAMPLES
-
-
-def _joined(pair: Pair, witness: Witness, stretches: Sequence[_Stretch]) -> list[Piece]:
-    """Place starts and ends; what is left between stretches, before and after them becomes pieces without a line."""
-    if not stretches:
-        return []
-    size = pair.dub.samples.size
-    joins = [_join(witness, one, other) for one, other in itertools.pairwise(stretches)]
-    joins = [
-        _around_silence(pair.dub.samples, end, start, _inserted(one, other))
-        for (end, start), (one, other) in zip(joins, itertools.pairwise(stretches), strict=True)
-    ]
-    starts = [_outer_start(witness, stretches[0]), *(start for _, start in joins)]
-    stops = [*(end for end, _ in joins), _outer_stop(witness, stretches[-1], size)]
-    out: list[Piece] = []
-    at = 0
-    for stretch, start, stop in zip(stretches, starts, stops, strict=True):
-        if start > at:
-            out.append(Piece(None, at, start))
-        out.append(Piece(stretch.fit, start, stop))
-        at = stop
-    return [*out, Piece(None, at, size)] if at < size else out
-
-
-def _join(witness: Witness, one: _Stretch, other: _Stretch) -> tuple[int, int]:
-    first = max(one.last_clear - _JOIN_MARGIN_SAMPLES, (one.first_clear + one.last_clear) // 2)
-    last = min(other.first_clear + _JOIN_MARGIN_SAMPLES, (other.first_clear + other.last_clear) // 2)
-    if last <= first:
-        return other.first_clear, other.first_clear
-    before, after = witness.steps(one.fit, first, last), witness.steps(other.fit, first, last)
-    sure_end, sure_start = ((sample - first) // witness.step_samples for sample in (one.last_clear, other.first_clear))
-    usual = before.usual(0, sure_end), after.usual(sure_start, after.agreement.size)
-    before, after = before.only(0, sure_start), after.only(sure_end, after.agreement.size)
-    end, start = boundaries.place_join(
-        before,
-        after,
-        usual,
-        inserted_steps=round(_inserted(one, other) / witness.step_samples),
-        least_gap_steps=_SHORTEST_INSERT_SAMPLES // witness.step_samples,
-    )
-    return first + end * witness.step_samples, first + start * witness.step_samples
-
-
-def _inserted(one: _Stretch, other: _Stretch) -> float:
-    """How much longer the dub is between two stretches than the master, samples; below 0 if it leaves something out."""
-    line, after = one.fit.line, other.fit.line
-    return ((line.slope - after.slope) * other.first_clear + line.lag - after.lag) / after.slope
-
-
-def _around_silence(samples: NDArray[np.float32], end: int, start: int, inserted: float) -> tuple[int, int]:
-    """Let an inserted silence begin and end where it does, and not where shared sound is clearly heard again.
-
-    Where it is longer than what was inserted, the rest of it is the programme's: then the gap keeps its length.
-    """
-    silence = gaps.silence_in(samples, end, start, reach=_SILENCE_REACH_SAMPLES) if start > end else None
-    if silence is None:
-        return end, start
-    first, last = silence
-    if last - first > start - end and abs(start - end - inserted) <= _SAME_GAP_SAMPLES:
-        end = min(max(end, first), last - (start - end))
-        return end, end + round(inserted)
-    near_end, near_start = abs(first - end) < _SILENCE_REACH_SAMPLES, abs(last - start) < _SILENCE_REACH_SAMPLES
-    return (first if near_end else end), (last if near_start else start)
-
-
-def _outer_start(witness: Witness, stretch: _Stretch) -> int:
-    """Find the start of the first stretch; it reaches back to the dub's start unless other sound is there."""
-    if stretch.fit.line.start_sample == 0:
-        return 0
-    last = min(stretch.first_clear + _JOIN_MARGIN_SAMPLES, (stretch.first_clear + stretch.last_clear) // 2)
-    steps = witness.steps(stretch.fit, 0, last)
-    usual = steps.usual(stretch.first_clear // witness.step_samples, steps.agreement.size)
-    return boundaries.place_start(steps, usual) * witness.step_samples
-
-
-def _outer_stop(witness: Witness, stretch: _Stretch, size: int) -> int:
-    if stretch.fit.line.stop_sample >= size - BLOCK_SAMPLES:
-        return size
-    first = max(stretch.last_clear - _JOIN_MARGIN_SAMPLES, (stretch.first_clear + stretch.last_clear) // 2)
-    steps = witness.steps(stretch.fit, first, size)
-    usual = steps.usual(0, (stretch.last_clear - first) // witness.step_samples)
-    return first + boundaries.place_end(steps, usual) * witness.step_samples

@@ -23,3 +23,7 @@ class Line:
     def master_samples(self, dub_samples: NDArray[np.int64]) -> NDArray[np.float64]:
         """Where in the master dub samples lie [float64, samples]."""
         return np.asarray(self.slope * dub_samples + self.lag, np.float64)
+
+    def distance(self, other: Line, at: int) -> float:
+        """How far two lines lie apart at a dub sample, samples."""
+        return abs((self.slope - other.slope) * at + self.lag - other.lag)

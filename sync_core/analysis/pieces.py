@@ -1,0 +1,127 @@
+"""Place where the pieces of a dub begin and end."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sync_core.analysis import boundaries, gaps, mel
+from sync_core.analysis.coherence import BLOCK_SAMPLES
+from sync_core.analysis.fit import Fit
+from sync_core.analysis.track import ANALYSIS_RATE_HZ
+from sync_core.analysis.witnesses import Witness
+
+_SHORTEST_INSERT_SAMPLES = 2 * ANALYSIS_RATE_HZ
+_JOIN_MARGIN_SAMPLES = ANALYSIS_RATE_HZ
+_SILENCE_REACH_SAMPLES = 2 * ANALYSIS_RATE_HZ
+_SAME_GAP_SAMPLES = 2 * mel.HOP_SAMPLES
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Dub samples `start` up to `stop`, and the fit of the line they lie on; None where there is none."""
+
+    fit: Fit | None
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A confirmed fit, and the dub samples of the first and the last row that clearly lie on it."""
+
+    fit: Fit
+    first_clear: int
+    last_clear: int
+
+
+def join(samples: NDArray[np.float32], witness: Witness, stretches: Sequence[Stretch]) -> list[Piece]:
+    """Place starts and ends; what is left between stretches, before and after them becomes pieces without a line.
+
+    Parameters
+    ----------
+    samples : [shape=(n,), float32]
+        The dub's.
+    """
+    if not stretches:
+        return []
+    size = samples.size
+    joins = [_join(witness, one, other) for one, other in itertools.pairwise(stretches)]
+    joins = [
+        _around_silence(samples, end, start, _inserted(one, other))
+        for (end, start), (one, other) in zip(joins, itertools.pairwise(stretches), strict=True)
+    ]
+    starts = [_outer_start(witness, stretches[0]), *(start for _, start in joins)]
+    stops = [*(end for end, _ in joins), _outer_stop(witness, stretches[-1], size)]
+    out: list[Piece] = []
+    at = 0
+    for stretch, start, stop in zip(stretches, starts, stops, strict=True):
+        if start > at:
+            out.append(Piece(None, at, start))
+        out.append(Piece(stretch.fit, start, stop))
+        at = stop
+    return [*out, Piece(None, at, size)] if at < size else out
+
+
+def _join(witness: Witness, one: Stretch, other: Stretch) -> tuple[int, int]:
+    first = max(one.last_clear - _JOIN_MARGIN_SAMPLES, (one.first_clear + one.last_clear) // 2)
+    last = min(other.first_clear + _JOIN_MARGIN_SAMPLES, (other.first_clear + other.last_clear) // 2)
+    if last <= first:
+        return other.first_clear, other.first_clear
+    before, after = witness.steps(one.fit, first, last), witness.steps(other.fit, first, last)
+    sure_end, sure_start = ((sample - first) // witness.step_samples for sample in (one.last_clear, other.first_clear))
+    usual = before.usual(0, sure_end), after.usual(sure_start, after.agreement.size)
+    before, after = before.only(0, sure_start), after.only(sure_end, after.agreement.size)
+    end, start = boundaries.place_join(
+        before,
+        after,
+        usual,
+        inserted_steps=round(_inserted(one, other) / witness.step_samples),
+        least_gap_steps=_SHORTEST_INSERT_SAMPLES // witness.step_samples,
+    )
+    return first + end * witness.step_samples, first + start * witness.step_samples
+
+
+def _inserted(one: Stretch, other: Stretch) -> float:
+    """How much longer the dub is between two stretches than the master, samples; below 0 if it leaves something out."""
+    line, after = one.fit.line, other.fit.line
+    return ((line.slope - after.slope) * other.first_clear + line.lag - after.lag) / after.slope
+
+
+def _around_silence(samples: NDArray[np.float32], end: int, start: int, inserted: float) -> tuple[int, int]:
+    """Let an inserted silence begin and end where it does, and not where shared sound is clearly heard again.
+
+    Where it is longer than what was inserted, the rest of it is the programme's: then the gap keeps its length.
+    """
+    silence = gaps.silence_in(samples, end, start, reach=_SILENCE_REACH_SAMPLES) if start > end else None
+    if silence is None:
+        return end, start
+    first, last = silence
+    if last - first > start - end and abs(start - end - inserted) <= _SAME_GAP_SAMPLES:
+        end = min(max(end, first), last - (start - end))
+        return end, end + round(inserted)
+    near_end, near_start = abs(first - end) < _SILENCE_REACH_SAMPLES, abs(last - start) < _SILENCE_REACH_SAMPLES
+    return (first if near_end else end), (last if near_start else start)
+
+
+def _outer_start(witness: Witness, stretch: Stretch) -> int:
+    """Find the start of the first stretch; it reaches back to the dub's start unless other sound is there."""
+    if stretch.fit.line.start_sample == 0:
+        return 0
+    last = min(stretch.first_clear + _JOIN_MARGIN_SAMPLES, (stretch.first_clear + stretch.last_clear) // 2)
+    steps = witness.steps(stretch.fit, 0, last)
+    usual = steps.usual(stretch.first_clear // witness.step_samples, steps.agreement.size)
+    return boundaries.place_start(steps, usual) * witness.step_samples
+
+
+def _outer_stop(witness: Witness, stretch: Stretch, size: int) -> int:
+    if stretch.fit.line.stop_sample >= size - BLOCK_SAMPLES:
+        return size
+    first = max(stretch.last_clear - _JOIN_MARGIN_SAMPLES, (stretch.first_clear + stretch.last_clear) // 2)
+    steps = witness.steps(stretch.fit, first, size)
+    usual = steps.usual(0, (stretch.last_clear - first) // witness.step_samples)
+    return first + boundaries.place_end(steps, usual) * witness.step_samples

@@ -1,0 +1,88 @@
+"""Choose for each moment of the dub one line, when a programme that repeats itself agrees with several."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sync_core.analysis import path, ridge
+from sync_core.analysis.coherence import BLOCK_SAMPLES
+from sync_core.analysis.fit import Fit
+from sync_core.analysis.path import GAP, Run
+from sync_core.analysis.track import ANALYSIS_RATE_HZ
+
+_LONGEST_REPEAT_SECONDS = 60.0
+_SHARED = 0.6
+_SHORTEST_PERIOD_SECONDS = 0.2
+
+
+def runs_without_repeats(fits: Sequence[Fit], scores: NDArray[np.float64]) -> list[Run]:
+    """Find the likeliest way through the lines on which no stretch of the programme is heard twice.
+
+    Parameters
+    ----------
+    scores : [shape=(n_fits, n_rows)]
+        As `evidence.along` gives them.
+    """
+    gains = path.emissions(scores)
+    runs = path.best_path(gains)
+    clear = np.nan_to_num(scores) > ridge.CLEAR_SCORE
+    while repeats := _repeats(runs, fits, gains, clear):
+        for weak in repeats:
+            gains[weak.line, weak.start : weak.stop] = -1.0
+        runs = path.best_path(gains)
+    return runs
+
+
+def _repeats(
+    runs: Sequence[Run], fits: Sequence[Fit], gains: NDArray[np.float64], clear: NDArray[np.bool_]
+) -> list[Run]:
+    """Find the runs that are echoes of stronger ones: music or a line that the programme plays again."""
+    kept: list[Run] = []
+    repeats: list[Run] = []
+    for run in sorted((run for run in runs if run.line != GAP), key=lambda run: -_total(run, gains)):
+        is_repeat = any(_repeated(run, stronger, fits, gains, clear) for stronger in kept)
+        (repeats if is_repeat else kept).append(run)
+    return repeats
+
+
+def _repeated(
+    run: Run, stronger: Run, fits: Sequence[Fit], gains: NDArray[np.float64], clear: NDArray[np.bool_]
+) -> bool:
+    """Whether one run is an echo of another.
+
+    Its stretch of the master is the stronger run's already; or the stronger run's line is clearly heard in it too, as
+    all repeats of a loop are; or it is short and goes back in the master while the dub goes on: edits keep a
+    programme's order.
+    """
+    voices = np.flatnonzero(gains[run.line, run.start : run.stop] > 0)
+    heard = Run(run.line, run.start + int(voices[0]), run.start + int(voices[-1]) + 1) if voices.size else run
+    low, high = _master_span(heard, fits)
+    a, b = _master_span(stronger, fits)
+    is_taken = min(b, high) - max(a, low) > 0.5 * (high - low)
+    is_out_of_order = (heard.start > stronger.start) != (low > a)
+    is_short = voices.size * BLOCK_SAMPLES <= _LONGEST_REPEAT_SECONDS * ANALYSIS_RATE_HZ
+    is_shared = _share(clear, stronger.line, run) > _SHARED * _share(clear, run.line, run)
+    return is_taken or (is_short and is_out_of_order) or (is_shared and _apart(run, stronger, fits))
+
+
+def _apart(run: Run, other: Run, fits: Sequence[Fit]) -> bool:
+    """Whether two runs lie on lines that a repeat in the programme could be the reason of."""
+    step = fits[run.line].line.distance(fits[other.line].line, run.start * BLOCK_SAMPLES)
+    return step > _SHORTEST_PERIOD_SECONDS * ANALYSIS_RATE_HZ
+
+
+def _share(clear: NDArray[np.bool_], line: int, run: Run) -> float:
+    """Share of a run's rows that stand out on a line."""
+    return float(clear[line, run.start : run.stop].mean())
+
+
+def _total(run: Run, gains: NDArray[np.float64]) -> float:
+    return float(gains[run.line, run.start : run.stop].sum())
+
+
+def _master_span(run: Run, fits: Sequence[Fit]) -> tuple[float, float]:
+    ends = fits[run.line].line.master_samples(np.array([run.start, run.stop], np.int64) * BLOCK_SAMPLES)
+    return float(ends[0]), float(ends[1])
