@@ -57,15 +57,22 @@ def _repeated(
     all repeats of a loop are; or it is short and goes back in the master while the dub goes on: edits keep a
     programme's order.
     """
-    voices = np.flatnonzero(gains[run.line, run.start : run.stop] > 0)
-    heard = Run(run.line, run.start + int(voices[0]), run.start + int(voices[-1]) + 1) if voices.size else run
+    heard = _trimmed(run, gains[run.line] > 0)
+    sure = _trimmed(stronger, clear[stronger.line])
     low, high = _master_span(heard, fits)
-    a, b = _master_span(stronger, fits)
+    a, b = _master_span(sure, fits)
     is_taken = min(b, high) - max(a, low) > 0.5 * (high - low)
-    is_out_of_order = (heard.start > stronger.start) != (low > a)
-    is_short = voices.size * BLOCK_SAMPLES <= _LONGEST_REPEAT_SECONDS * ANALYSIS_RATE_HZ
+    is_out_of_order = (heard.start > sure.start) != (low > a)
+    voices = int(np.count_nonzero(gains[run.line, run.start : run.stop] > 0))
+    is_short = voices * BLOCK_SAMPLES <= _LONGEST_REPEAT_SECONDS * ANALYSIS_RATE_HZ
     is_shared = _share(clear, stronger.line, run) > _SHARED * _share(clear, run.line, run)
     return is_taken or (is_short and is_out_of_order) or (is_shared and _apart(run, stronger, fits))
+
+
+def _trimmed(run: Run, heard: NDArray[np.bool_]) -> Run:
+    """Let a run begin and end where it is heard."""
+    at = np.flatnonzero(heard[run.start : run.stop])
+    return Run(run.line, run.start + int(at[0]), run.start + int(at[-1]) + 1) if at.size else run
 
 
 def _apart(run: Run, other: Run, fits: Sequence[Fit]) -> bool:
