@@ -19,8 +19,11 @@ _LOUD_SHARE, _FAINT_SHARE = 0.2, 0.5
 _LEAST_OF_DOUBT = 0.25
 _CLEARLY_MORE = 1.5
 """As much as so many shortest gaps of sound without any agreement."""
+_SILENT_SHARE = 0.25
+"""Of what a gap would explain if it were all sound: a gap that explains less is silence."""
 _QUIETEST = 3e-5
-_EQUAL = 1e-6
+_BY_CHANCE = 1.5
+"""Sums over a second in which neither line is heard differ by about so much."""
 _TAPS = 16
 _WINDOW = np.hanning(_WINDOW_SAMPLES + 1)[:-1].astype(np.float32)
 
@@ -50,7 +53,11 @@ class Steps:
 
     def gain(self, usual: float) -> NDArray[np.float64]:
         """Tell what each step adds if the dub is said to lie on the line, against lying on none."""
-        return self.agreement - self.doubted(usual) * self.sounds
+        return self.over(self.doubted(usual))
+
+    def over(self, doubt: float) -> NDArray[np.float64]:
+        """Tell by how much each step's agreement exceeds what its sound would have to give."""
+        return self.agreement - doubt * self.sounds
 
     def doubted(self, usual: float) -> float:
         """Tell what agreement has to exceed, where all sounds, to speak for the line.
@@ -63,7 +70,7 @@ class Steps:
 
     def gain_beside_another(self, usual: float) -> NDArray[np.float64]:
         """Tell what each step adds where the dub lies on this line or on another one."""
-        return self.agreement - _LOUD_SHARE * usual * self.sounds
+        return self.over(_LOUD_SHARE * usual)
 
     def only(self, first: int, last: int) -> Steps:
         """Keep steps from `first` up to `last`; the others say nothing."""
@@ -96,21 +103,33 @@ def place_join(
     Notes
     -----
     Where material is inserted and nothing of the master is lost, the gap is as long as the lines are apart. Any other
-    length, which means that sound stands in place of some of the master's, is believed where it explains clearly more.
-    Within a silence of both sides it may be anywhere: the middle is least wrong.
+    length, which means that sound stands in place of some of the master's, is believed where it explains clearly more;
+    so is a gap where nothing was inserted, since a silence of both sides may as well be the programme's. What neither
+    line is heard in does not count when a gap of a given length is moved along; between places that are about as good
+    the middle is least wrong.
     """
+    doubt = (one.doubted(usual[0]) + other.doubted(usual[1])) / 2
     before, after = _before(one.gain(usual[0])), _after(other.gain(usual[1]))
     end, start = int(np.argmax(before)), _last_argmax(after)
+    apart = before[end] + after[start]
     if start - end < least_gap_steps:
+        return _beside_each_other(one, other, usual)
+    if inserted_steps < least_gap_steps and apart - (before + after).max() < _SILENT_SHARE * (start - end) * doubt:
         return _beside_each_other(one, other, usual)
     if not least_gap_steps <= inserted_steps < before.size:
         return end, start
-    together = before[: before.size - inserted_steps] + after[inserted_steps:]
-    best = np.flatnonzero(together > together.max() - _EQUAL)
-    at = int(best[best.size // 2])
-    loss = before[end] + after[start] - together[at]
-    doubted = (one.doubted(usual[0]) + other.doubted(usual[1])) / 2
-    return (at, at + inserted_steps) if loss < _CLEARLY_MORE * least_gap_steps * doubted else (end, start)
+    loss = apart - _moved(before, after, inserted_steps).max()
+    if loss >= _CLEARLY_MORE * least_gap_steps * doubt:
+        return end, start
+    heard = _moved(_before(one.over(doubt)), _after(other.over(doubt)), inserted_steps)
+    about_as_good = np.flatnonzero(heard > heard.max() - _BY_CHANCE)
+    at = int(about_as_good[0] + about_as_good[-1]) // 2
+    return at, at + inserted_steps
+
+
+def _moved(before: NDArray[np.float64], after: NDArray[np.float64], gap_steps: int) -> NDArray[np.float64]:
+    """Add up what the lines explain where a gap of a given length begins at each edge."""
+    return before[: before.size - gap_steps] + after[gap_steps:]
 
 
 def _beside_each_other(one: Steps, other: Steps, usual: tuple[float, float]) -> tuple[int, int]:
