@@ -76,7 +76,7 @@ def _best_look(master: Track, dub: Track, peak: BlockPeak, slopes: Sequence[floa
 
 
 def _look(master: Track, dub: Track, line: Line, starts: NDArray[np.int64]) -> Anchor:
-    row = coherence.summed(master.samples, dub.samples, line, starts)
+    row = coherence.summed(master, dub, line, starts)
     residual = int(np.argmax(np.abs(row))) - REACH_SAMPLES
     at = float(starts.mean()) + BLOCK_SAMPLES / 2
     return Anchor(at, line.slope * (at + residual) + line.lag, line.slope, ridge.peak_score(row))
@@ -99,9 +99,7 @@ def _discovered(master: Track, dub: Track, peak: BlockPeak) -> Anchor | None:
     starts = coherence.block_starts(line, master.samples.size, dub.samples.size, step=BLOCK_SAMPLES // 2)
     if len(starts) < 2:
         return None
-    picture = coherence.correlogram(
-        master.samples, dub.samples, line, starts, blocks_per_row=1, on_block=lambda _: None
-    )
+    picture = coherence.correlogram(master, dub, line, starts, blocks_per_row=1, on_block=lambda _: None)
     middle = float(picture.centre_seconds.mean())
     slope, residual, score = _stacked(picture.rows, picture.centre_seconds - middle)
     at = middle * ANALYSIS_RATE_HZ

@@ -39,7 +39,7 @@ def _is_by_chance(master: Track, dub: Track, piece: Piece, on_block: Callable[[i
     starts = coherence.block_starts(line, master.samples.size, dub.samples.size)
     if not 0 < len(starts) <= _MOST_BLOCKS:
         return False
-    picture = coherence.correlogram(master.samples, dub.samples, line, starts, blocks_per_row=1, on_block=on_block)
+    picture = coherence.correlogram(master, dub, line, starts, blocks_per_row=1, on_block=on_block)
     rows = fit.sign * picture.rows[picture.blocks > 0]
     if not len(rows):
         return False

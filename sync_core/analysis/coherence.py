@@ -26,7 +26,7 @@ from sync_core.analysis import fourier, lengths
 from sync_core.analysis.lengths import Lengths
 from sync_core.analysis.line import Line
 from sync_core.analysis.parallel import on_two_cores
-from sync_core.analysis.track import ANALYSIS_RATE_HZ
+from sync_core.analysis.track import ANALYSIS_RATE_HZ, Track
 
 BLOCK_SAMPLES = 4096
 REACH_SAMPLES = 960
@@ -77,8 +77,8 @@ def master_block(line: Line) -> int:
 
 
 def correlogram(
-    master: NDArray[np.float32],
-    dub: NDArray[np.float32],
+    master: Track,
+    dub: Track,
     line: Line,
     starts: NDArray[np.int64],
     *,
@@ -89,7 +89,6 @@ def correlogram(
 
     Parameters
     ----------
-    master, dub : [shape=(n,), float32]
     line
         Where in the master each dub sample is expected.
     starts : [shape=(n_blocks,), int64, samples]
@@ -112,8 +111,8 @@ def correlogram(
         done = slice(row, row + len(edges))
         middles = np.add.reduceat(batch, edges) / np.diff(np.append(edges, len(batch))) + BLOCK_SAMPLES / 2
         centres[done] = middles / ANALYSIS_RATE_HZ
-        if any(dub[start : start + BLOCK_SAMPLES].any() for start in batch):
-            spectra, loud = _whitened(master, dub, batch, line, size)
+        if any(dub.sounds(int(start), int(start) + BLOCK_SAMPLES) for start in batch):
+            spectra, loud = _whitened(master.samples, dub.samples, batch, line, size)
             rows[done] = _residuals(_row_sums(spectra, blocks_per_row), size.dub)
             heard[done] = np.add.reduceat(loud.astype(np.float32), edges)
         return len(batch)
@@ -123,9 +122,7 @@ def correlogram(
     return Correlogram(rows, centres, heard)
 
 
-def summed(
-    master: NDArray[np.float32], dub: NDArray[np.float32], line: Line, starts: NDArray[np.int64]
-) -> NDArray[np.float32]:
+def summed(master: Track, dub: Track, line: Line, starts: NDArray[np.int64]) -> NDArray[np.float32]:
     """Correlate blocks as `correlogram` does and add them all up, on the thread that calls.
 
     Returns
@@ -135,7 +132,7 @@ def summed(
     size = lengths.choose(BLOCK_SAMPLES, line.slope)
     total = np.zeros((1, size.dub // 2 + 1), np.complex64)[:, _in_band(size.dub)]
     for first in range(0, len(starts), _BATCH_BLOCKS):
-        spectra, _ = _whitened(master, dub, starts[first : first + _BATCH_BLOCKS], line, size)
+        spectra, _ = _whitened(master.samples, dub.samples, starts[first : first + _BATCH_BLOCKS], line, size)
         total += spectra.sum(axis=0)
     return np.asarray(_residuals(total, size.dub)[0])
 

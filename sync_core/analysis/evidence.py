@@ -49,7 +49,7 @@ def along(
     starts = coherence.block_starts(around, master.samples.size, dub.samples.size)
     for chunk in range(0, len(starts), _CHUNK_ROWS):
         some = starts[chunk : chunk + _CHUNK_ROWS]
-        picture = coherence.correlogram(master.samples, dub.samples, around, some, blocks_per_row=1, on_block=on_block)
+        picture = coherence.correlogram(master, dub, around, some, blocks_per_row=1, on_block=on_block)
         near = picture.rows[:, REACH_SAMPLES - reach : REACH_SAMPLES + reach + 1]
         heights = np.abs(near).max(axis=1) / np.maximum(ridge.spread(picture.rows[:, ::_NOISE_COLUMNS]), 1e-9)
         scores[some // BLOCK_SAMPLES] = np.where(picture.blocks > 0, heights, 0.0)

@@ -71,9 +71,7 @@ def fit_line(master: Track, dub: Track, line: Line, *, on_block: Callable[[int],
         if not len(starts):
             return None
         per_row = blocks_per_row(len(starts))
-        picture = coherence.correlogram(
-            master.samples, dub.samples, line, starts, blocks_per_row=per_row, on_block=on_block
-        )
+        picture = coherence.correlogram(master, dub, line, starts, blocks_per_row=per_row, on_block=on_block)
         found = ridge.find(picture, window_rows=_ROWS_PER_WINDOW if len(picture.rows) >= 4 * _ROWS_PER_WINDOW else 1)
         if found is None:
             return None

@@ -247,7 +247,7 @@ def _look(master: Track, dub: Track, proposal: Proposal, most_blocks: int, on_bl
     if not len(starts):
         return Checked(lag, proposal.scores, 0.0)
     picture = coherence.correlogram(
-        master.samples, dub.samples, line, starts, blocks_per_row=_BLOCKS_PER_LOOK_WINDOW, on_block=on_block
+        master, dub, line, starts, blocks_per_row=_BLOCKS_PER_LOOK_WINDOW, on_block=on_block
     )
     total = picture.rows.sum(axis=0)
     residual = int(np.argmax(np.abs(total))) - coherence.REACH_SAMPLES

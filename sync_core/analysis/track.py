@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import bisect
 import mmap
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
@@ -36,16 +38,29 @@ class Track:
         Row k covers `samples[160 k : 160 k + 512]`; may be a memory map too.
     non_finite_count
         How many samples were NaN or infinite and are 0 now.
+    parts
+        First and last + 1 of the samples that are known, in order and apart; the others are silence. None: all are.
     """
 
     samples: NDArray[np.float32]
     start_seconds: float
     log_mel: NDArray[np.float16]
     non_finite_count: int = 0
+    parts: Sequence[tuple[int, int]] | None = None
 
     @property
     def duration_seconds(self) -> float:
         return self.samples.size / ANALYSIS_RATE_HZ
+
+    def sounds(self, start: int, stop: int) -> bool:
+        """Whether any of some samples is not 0. Memory that holds no known part is not touched, which takes long."""
+        return self._is_known(start, stop) and bool(self.samples[start:stop].any())
+
+    def _is_known(self, start: int, stop: int) -> bool:
+        if self.parts is None:
+            return True
+        before = bisect.bisect_left(self.parts, (stop, 0))
+        return before > 0 and self.parts[before - 1][1] > start
 
 
 def open_track(spool: Path, start_seconds: float, non_finite_count: int) -> Track:
@@ -138,7 +153,18 @@ class PartsBuilder:
             if last > first:
                 span = self._samples[first * mel.HOP_SAMPLES : (last - 1) * mel.HOP_SAMPLES + mel.WINDOW_SAMPLES]
                 energies[first:last] = mel.log_mel(span)
-        return Track(self._samples, self._start_seconds, energies, self._non_finite_count)
+        return Track(self._samples, self._start_seconds, energies, self._non_finite_count, _joined(self._parts))
+
+
+def _joined(parts: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Put parts in order, and make one of those that touch or overlap."""
+    out: list[tuple[int, int]] = []
+    for start, stop in sorted(parts):
+        if out and start <= out[-1][1]:
+            out[-1] = (out[-1][0], max(out[-1][1], stop))
+        else:
+            out.append((start, stop))
+    return out
 
 
 def _sparse(samples: int) -> NDArray[np.float32]:

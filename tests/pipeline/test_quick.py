@@ -97,6 +97,8 @@ def test_between_the_parts_is_silence() -> None:
     assert np.array_equal(track.samples, expected)
     assert np.array_equal(track.log_mel, plain.finish().log_mel)
     assert (track.start_seconds, track.non_finite_count) == (0.5, 1)
+    for start in range(0, total, 2_500):
+        assert track.sounds(start, start + 4_096) == expected[start : start + 4_096].any()
 
 
 def test_gaps_that_nobody_looked_at_are_not_told() -> None:
