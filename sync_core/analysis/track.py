@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sync_core.analysis import mel
+from sync_core.analysis.spans import joined
 
 ANALYSIS_RATE_HZ: Final = 16_000
 
@@ -153,18 +154,7 @@ class PartsBuilder:
             if last > first:
                 span = self._samples[first * mel.HOP_SAMPLES : (last - 1) * mel.HOP_SAMPLES + mel.WINDOW_SAMPLES]
                 energies[first:last] = mel.log_mel(span)
-        return Track(self._samples, self._start_seconds, energies, self._non_finite_count, _joined(self._parts))
-
-
-def _joined(parts: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Put parts in order, and make one of those that touch or overlap."""
-    out: list[tuple[int, int]] = []
-    for start, stop in sorted(parts):
-        if out and start <= out[-1][1]:
-            out[-1] = (out[-1][0], max(out[-1][1], stop))
-        else:
-            out.append((start, stop))
-    return out
+        return Track(self._samples, self._start_seconds, energies, self._non_finite_count, joined(self._parts))
 
 
 def _sparse(samples: int) -> NDArray[np.float32]:

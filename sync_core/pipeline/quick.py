@@ -8,7 +8,7 @@ silence in place of what was not looked at.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Final
@@ -18,6 +18,7 @@ import numpy as np
 from sync_core.analysis.estimate import Estimate
 from sync_core.analysis.line import Line
 from sync_core.analysis.parts import compare_on, features_of, find_line
+from sync_core.analysis.spans import joined
 from sync_core.analysis.track import ANALYSIS_RATE_HZ
 from sync_core.domain.methods import Method
 from sync_core.domain.result import Segment, SegmentKind
@@ -122,23 +123,6 @@ def counterparts(windows: Spans, line: Line, master_seconds: int) -> Spans:
         if stop > start:
             found.append((start, stop))
     return joined(found)
-
-
-def joined(spans: Iterable[tuple[int, int]]) -> Spans:
-    """Join spans that touch or overlap.
-
-    Examples
-    --------
-    >>> joined([(0, 5), (4, 9), (20, 30)])
-    [(0, 9), (20, 30)]
-    """
-    out: Spans = []
-    for start, stop in sorted(spans):
-        if out and start <= out[-1][1]:
-            out[-1] = (out[-1][0], max(out[-1][1], stop))
-        else:
-            out.append((start, stop))
-    return out
 
 
 def told(segments: Sequence[Segment], spans: Spans, start_seconds: float) -> tuple[Segment, ...]:
