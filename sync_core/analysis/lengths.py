@@ -44,7 +44,7 @@ def choose(block: int, slope: float) -> Lengths:
     Examples
     --------
     >>> choose(4096, 25 / 24)
-    Lengths(block=4096, counterpart=4267, dub=4320, master=4500)
+    Lengths(block=4096, counterpart=4267, dub=4200, master=4375)
     >>> choose(4096, 1.0)
     Lengths(block=4096, counterpart=4096, dub=4096, master=4096)
     """
