@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from sync_core.analysis import fourier
 from sync_core.analysis.fit import Fit
+from sync_core.analysis.parallel import on_two_cores
 from sync_core.analysis.track import Track
 
 _WINDOW_SAMPLES = 512
@@ -25,6 +26,8 @@ _QUIETEST = 3e-5
 _BY_CHANCE = 1.5
 """Sums over a second in which neither line is heard differ by about so much."""
 _TAPS = 16
+_CHUNK_STEPS = 1_000
+_NONE = (np.zeros(0), np.zeros(0))
 _WINDOW = np.hanning(_WINDOW_SAMPLES + 1)[:-1].astype(np.float32)
 
 
@@ -172,6 +175,16 @@ def coherence_steps(master: Track, dub: Track, fit: Fit, first: int, last: int) 
         without a counterpart speaks against the line; where both are silent nothing does.
     """
     count = max((last - first) // STEP_SAMPLES, 0)
+    chunks = ((first + k * STEP_SAMPLES, min(count - k, _CHUNK_STEPS)) for k in range(0, count, _CHUNK_STEPS))
+    done = list(on_two_cores(lambda chunk: _agreement(master, dub, fit, *chunk), chunks))
+    agreement, sounds = (np.concatenate([np.zeros(0), *parts]) for parts in zip(*done, strict=True)) if done else _NONE
+    return Steps(agreement, sounds, _DOUBT)
+
+
+def _agreement(
+    master: Track, dub: Track, fit: Fit, first: int, count: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Agreement of some steps from a dub sample on, and how much of each sounds."""
     margin = (_WINDOW_SAMPLES - STEP_SAMPLES) // 2
     at = np.arange(first - margin, first - margin + count * STEP_SAMPLES + _WINDOW_SAMPLES)
     theirs = _spectra(_read(dub.samples, at.astype(np.float64)), count)
@@ -181,7 +194,7 @@ def coherence_steps(master: Track, dub: Track, fit: Fit, first: int, last: int) 
     whitened = np.where(both, fit.sign * (ours * np.conj(theirs)).real / np.where(both, size, 1.0), 0.0)
     sounds = louder > _QUIETEST
     agreement = np.where(sounds, whitened, 0.0).mean(axis=1)
-    return Steps(np.asarray(agreement, np.float64), np.asarray(sounds.mean(axis=1), np.float64), _DOUBT)
+    return np.asarray(agreement, np.float64), np.asarray(sounds.mean(axis=1), np.float64)
 
 
 def _spectra(samples: NDArray[np.float32], count: int) -> NDArray[np.complex64]:

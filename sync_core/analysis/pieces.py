@@ -18,6 +18,9 @@ from sync_core.analysis.witnesses import Witness
 _SHORTEST_INSERT_SAMPLES = 2 * ANALYSIS_RATE_HZ
 _JOIN_MARGIN_SAMPLES = ANALYSIS_RATE_HZ
 _SILENCE_REACH_SAMPLES = 2 * ANALYSIS_RATE_HZ
+_REACH_SAMPLES = 60 * ANALYSIS_RATE_HZ
+"""So far beyond what was heard at all an end is looked for."""
+_FARTHEST_SAMPLES = 2 * _REACH_SAMPLES
 _SAME_GAP_SAMPLES = 2 * mel.HOP_SAMPLES
 
 
@@ -55,8 +58,8 @@ def join(samples: NDArray[np.float32], witness: Witness, stretches: Sequence[Str
         _around_silence(samples, end, start, _inserted(one, other))
         for (end, start), (one, other) in zip(joins, itertools.pairwise(stretches), strict=True)
     ]
-    starts = [_outer_start(witness, stretches[0]), *(start for _, start in joins)]
-    stops = [*(end for end, _ in joins), _outer_stop(witness, stretches[-1], size)]
+    starts = [_start_of(witness, stretches[0], 0), *(start for _, start in joins)]
+    stops = [*(end for end, _ in joins), _stop_of(witness, stretches[-1], size)]
     out: list[Piece] = []
     at = 0
     for stretch, start, stop in zip(stretches, starts, stops, strict=True):
@@ -72,6 +75,8 @@ def _join(witness: Witness, one: Stretch, other: Stretch) -> tuple[int, int]:
     last = min(other.first_clear + _JOIN_MARGIN_SAMPLES, (other.first_clear + other.last_clear) // 2)
     if last <= first:
         return other.first_clear, other.first_clear
+    if last - first > _FARTHEST_SAMPLES:
+        return _stop_of(witness, one, other.first_clear), _start_of(witness, other, one.last_clear)
     before, after = witness.steps(one.fit, first, last), witness.steps(other.fit, first, last)
     sure_end, sure_start = ((sample - first) // witness.step_samples for sample in (one.last_clear, other.first_clear))
     usual = before.usual(0, sure_end), after.usual(sure_start, after.agreement.size)
@@ -108,20 +113,23 @@ def _around_silence(samples: NDArray[np.float32], end: int, start: int, inserted
     return (first if near_end else end), (last if near_start else start)
 
 
-def _outer_start(witness: Witness, stretch: Stretch) -> int:
-    """Find the start of the first stretch; it reaches back to the dub's start unless other sound is there."""
-    if stretch.fit.line.start_sample == 0:
-        return 0
+def _start_of(witness: Witness, stretch: Stretch, earliest: int) -> int:
+    """Find where a stretch starts, which reaches back as far as nothing else is heard."""
+    if stretch.fit.line.start_sample <= earliest:
+        return earliest
+    first = max(stretch.fit.line.start_sample - _REACH_SAMPLES, earliest)
     last = min(stretch.first_clear + _JOIN_MARGIN_SAMPLES, (stretch.first_clear + stretch.last_clear) // 2)
-    steps = witness.steps(stretch.fit, 0, last)
-    usual = steps.usual(stretch.first_clear // witness.step_samples, steps.agreement.size)
-    return boundaries.place_start(steps, usual) * witness.step_samples
+    steps = witness.steps(stretch.fit, first, last)
+    usual = steps.usual((stretch.first_clear - first) // witness.step_samples, steps.agreement.size)
+    return first + boundaries.place_start(steps, usual) * witness.step_samples
 
 
-def _outer_stop(witness: Witness, stretch: Stretch, size: int) -> int:
-    if stretch.fit.line.stop_sample >= size - BLOCK_SAMPLES:
-        return size
+def _stop_of(witness: Witness, stretch: Stretch, latest: int) -> int:
+    """Find where a stretch stops, which reaches on as far as nothing else is heard."""
+    if stretch.fit.line.stop_sample >= latest - BLOCK_SAMPLES:
+        return latest
     first = max(stretch.last_clear - _JOIN_MARGIN_SAMPLES, (stretch.first_clear + stretch.last_clear) // 2)
-    steps = witness.steps(stretch.fit, first, size)
+    last = min(stretch.fit.line.stop_sample + _REACH_SAMPLES, latest)
+    steps = witness.steps(stretch.fit, first, last)
     usual = steps.usual(0, (stretch.last_clear - first) // witness.step_samples)
     return first + boundaries.place_end(steps, usual) * witness.step_samples

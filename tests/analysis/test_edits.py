@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -208,3 +209,20 @@ def test_a_cut_in_a_sped_up_dub():
 def test_noise_alone_is_no_programme():
     noise = RNG.normal(0, 0.1, 40 * ANALYSIS_RATE_HZ)
     assert estimate_of(noise).offset_seconds is None
+
+
+@pytest.mark.parametrize("after", [0, 35])
+def test_a_long_stretch_of_other_sound_takes_little_memory(after):
+    other = np.random.default_rng(7).normal(0, 0.1, 900 * ANALYSIS_RATE_HZ).astype(np.float32)
+    dub = track(np.concatenate([seconds(0, 35), other, seconds(35, 35 + after)]))
+    tracemalloc.start()
+    try:
+        estimate = compare(MASTER, dub, [Method.MFCC])
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < 500e6
+    assert [(s.dub_start, s.dub_end) for s in lines(estimate)] == [
+        pytest.approx((start, start + 35.0), abs=0.04) for start in (0.0, 935.0)[: len(lines(estimate))]
+    ]
+    assert len(lines(estimate)) == (2 if after else 1)
