@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 import av
@@ -11,9 +10,9 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
 
+from sync_core.media import pcm
 from sync_core.media.damage import Damage
 
-_PCM = re.compile(r"pcm_[suf](\d+)")
 _READ_ERRORS = 20
 """After so many failures to read on without a packet between them, the rest of the file is given up."""
 _PLAUSIBLE_RATES_HZ = (1_000, 1_600_000)
@@ -31,34 +30,19 @@ def decoded_frames(container: InputContainer, stream: AudioStream, damage: Damag
     MemoryError
         If the decoder ran out of it.
     """
-    for packet in _packets(container, stream, damage):
+    for packet in pcm.joined(_packets(container, stream, damage), stream):
         try:
-            frames = packet.decode()
+            frames = stream.codec_context.decode(packet)
         except MemoryError:
             raise
         except (av.FFmpegError, ValueError):
-            frames = _decoded_whole(packet) if packet.is_corrupt else []
+            frames = pcm.whole_samples(packet) if packet.is_corrupt else []
             damage.undecodable += not frames
         for frame in frames:
             if not _is_plausible(frame):
                 damage.undecodable += 1
             elif frame.samples:
                 yield frame
-
-
-def _decoded_whole(packet: Packet[AudioStream]) -> list[AudioFrame]:
-    """Decode a packet of PCM that was cut off within a sample, which FFmpeg refuses as a whole, but for that sample."""
-    context = packet.stream.codec_context
-    sample = _PCM.match(context.name)
-    block_bytes = int(sample[1]) // 8 * context.layout.nb_channels if sample else 0
-    if not block_bytes or packet.size < block_bytes:
-        return []
-    whole = Packet(bytes(packet)[: packet.size - packet.size % block_bytes])
-    whole.pts, whole.dts, whole.time_base = packet.pts, packet.dts, packet.time_base
-    try:
-        return context.decode(whole)
-    except (av.FFmpegError, ValueError):
-        return []
 
 
 def _is_plausible(frame: AudioFrame) -> bool:
