@@ -57,7 +57,7 @@ def _repeated(
     all repeats of a loop are; or it is short and goes back in the master while the dub goes on: edits keep a
     programme's order.
     """
-    heard = _trimmed(run, gains[run.line] > 0)
+    heard = _trimmed(_trimmed(run, gains[run.line] > 0), clear[run.line])
     sure = _trimmed(stronger, clear[stronger.line])
     low, high = _master_span(heard, fits)
     a, b = _master_span(sure, fits)
