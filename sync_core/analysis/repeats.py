@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from sync_core.analysis.track import ANALYSIS_RATE_HZ
 
 _LONGEST_REPEAT_SECONDS = 60.0
 _SHARED = 0.6
+_ENOUGH = 0.25
 _SHORTEST_PERIOD_SECONDS = 0.2
 
 
@@ -28,44 +30,65 @@ def runs_without_repeats(fits: Sequence[Fit], scores: NDArray[np.float64]) -> li
     """
     gains = path.emissions(scores)
     runs = path.best_path(gains)
-    clear = np.nan_to_num(scores) > ridge.CLEAR_SCORE
-    while repeats := _repeats(runs, fits, gains, clear):
+    heard = _Heard(gains, np.nan_to_num(scores) > ridge.CLEAR_SCORE, ~np.isnan(scores))
+    while repeats := _repeats(runs, fits, heard):
         for weak in repeats:
             gains[weak.line, weak.start : weak.stop] = -1.0
         runs = path.best_path(gains)
     return runs
 
 
-def _repeats(
-    runs: Sequence[Run], fits: Sequence[Fit], gains: NDArray[np.float64], clear: NDArray[np.bool_]
-) -> list[Run]:
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """How each row of the dub agrees with each line [shape=(n_lines, n_rows)].
+
+    Attributes
+    ----------
+    gains
+        What a row adds for a line; changed as runs are struck out.
+    clear
+        Whether it stands out.
+    met
+        Whether the master has a counterpart of it.
+    """
+
+    gains: NDArray[np.float64]
+    clear: NDArray[np.bool_]
+    met: NDArray[np.bool_]
+
+    def share(self, line: int, run: Run) -> float:
+        """Share of a run's rows that stand out on a line, of those that have a counterpart if these are enough."""
+        met = int(np.count_nonzero(self.met[line, run.start : run.stop]))
+        rows = met if met >= _ENOUGH * (run.stop - run.start) else run.stop - run.start
+        return float(np.count_nonzero(self.clear[line, run.start : run.stop]) / rows)
+
+
+def _repeats(runs: Sequence[Run], fits: Sequence[Fit], heard: _Heard) -> list[Run]:
     """Find the runs that are echoes of stronger ones: music or a line that the programme plays again."""
     kept: list[Run] = []
     repeats: list[Run] = []
-    for run in sorted((run for run in runs if run.line != GAP), key=lambda run: -_total(run, gains)):
-        is_repeat = any(_repeated(run, stronger, fits, gains, clear) for stronger in kept)
+    for run in sorted((run for run in runs if run.line != GAP), key=lambda run: -_total(run, heard.gains)):
+        is_repeat = any(_repeated(run, stronger, fits, heard) for stronger in kept)
         (repeats if is_repeat else kept).append(run)
     return repeats
 
 
-def _repeated(
-    run: Run, stronger: Run, fits: Sequence[Fit], gains: NDArray[np.float64], clear: NDArray[np.bool_]
-) -> bool:
+def _repeated(run: Run, stronger: Run, fits: Sequence[Fit], heard: _Heard) -> bool:
     """Whether one run is an echo of another.
 
     Its stretch of the master is the stronger run's already; or the stronger run's line is clearly heard in it too, as
     all repeats of a loop are; or it is short and goes back in the master while the dub goes on: edits keep a
     programme's order.
     """
-    heard = _trimmed(_trimmed(run, gains[run.line] > 0), clear[run.line])
-    sure = _trimmed(stronger, clear[stronger.line])
-    low, high = _master_span(heard, fits)
+    weak = _trimmed(_trimmed(run, heard.gains[run.line] > 0), heard.clear[run.line])
+    sure = _trimmed(stronger, heard.clear[stronger.line])
+    low, high = _master_span(weak, fits)
     a, b = _master_span(sure, fits)
     is_taken = min(b, high) - max(a, low) > 0.5 * (high - low)
-    is_out_of_order = (heard.start > sure.start) != (low > a)
-    voices = int(np.count_nonzero(gains[run.line, run.start : run.stop] > 0))
+    is_out_of_order = (weak.start > sure.start) != (low > a)
+    voices = int(np.count_nonzero(heard.gains[run.line, run.start : run.stop] > 0))
     is_short = voices * BLOCK_SAMPLES <= _LONGEST_REPEAT_SECONDS * ANALYSIS_RATE_HZ
-    is_shared = _share(clear, stronger.line, run) > _SHARED * _share(clear, run.line, run)
+    is_shared = heard.share(stronger.line, run) > _SHARED * heard.share(run.line, run)
     return is_taken or (is_short and is_out_of_order) or (is_shared and _apart(run, stronger, fits))
 
 
@@ -79,11 +102,6 @@ def _apart(run: Run, other: Run, fits: Sequence[Fit]) -> bool:
     """Whether two runs lie on lines that a repeat in the programme could be the reason of."""
     step = fits[run.line].line.distance(fits[other.line].line, run.start * BLOCK_SAMPLES)
     return step > _SHORTEST_PERIOD_SECONDS * ANALYSIS_RATE_HZ
-
-
-def _share(clear: NDArray[np.bool_], line: int, run: Run) -> float:
-    """Share of a run's rows that stand out on a line."""
-    return float(clear[line, run.start : run.stop].mean())
 
 
 def _total(run: Run, gains: NDArray[np.float64]) -> float:

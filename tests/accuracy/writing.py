@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import av
 import numpy as np
 import soundfile as sf
 import soxr
@@ -22,7 +23,19 @@ def encode(audio: np.ndarray, path: Path, recipe: dict) -> float:
         input=sound)  # fmt: skip
     decoded = run([*FFMPEG, "-i", str(path), "-map", "0:a:0", *MONO]).stdout
     reference = run([*FFMPEG, *_input_of(audio), *MONO], input=sound).stdout
-    return delay_between(np.frombuffer(reference, "<f4"), np.frombuffer(decoded, "<f4"))
+    return delay_between(np.frombuffer(reference, "<f4"), np.frombuffer(decoded, "<f4")) - picture_start(path)
+
+
+def picture_start(path: Path) -> float:
+    """Seconds from the first sound to the first picture, which times are counted from; 0 without pictures."""
+    with av.open(str(path)) as container:
+        if not container.streams.video:
+            return 0.0
+        video, audio = (
+            float((one.start_time or 0) * one.time_base)
+            for one in (container.streams.video[0], container.streams.audio[0])
+        )
+        return video - audio
 
 
 def _input_of(audio: np.ndarray) -> list[str]:
