@@ -78,6 +78,15 @@ def test_an_insert_is_an_entry_of_its_own(filler, kind):
     assert_covers_the_dub(estimate, 76.0)
 
 
+def test_a_silence_behind_a_cut_is_the_programmes():
+    quiet = MUSIC.copy()
+    quiet[40 * ANALYSIS_RATE_HZ : 45 * ANALYSIS_RATE_HZ] = 0.0
+    dub = np.concatenate([quiet[: 30 * ANALYSIS_RATE_HZ], quiet[40 * ANALYSIS_RATE_HZ :]])
+    estimate = compare(track(quiet), track(dub.astype(np.float32)), DEFAULT_METHODS)
+    assert [round(s.offset_seconds, 4) for s in estimate.segments] == [0.0, 10.0]
+    assert 29.98 < estimate.segments[1].dub_start < 35.02
+
+
 def test_a_replaced_stretch_lies_between_segments_of_one_offset():
     estimate = estimate_of(seconds(0, 25), OTHER[: 12 * ANALYSIS_RATE_HZ], seconds(37, 70))
     assert [s.offset_seconds for s in lines(estimate)] == pytest.approx([0.0, 0.0], abs=1e-4)

@@ -34,3 +34,10 @@ def test_an_error_reaches_the_caller():
 def test_two_threads_share_the_work():
     meet = threading.Barrier(2, timeout=10)
     assert list(on_two_cores(lambda _: meet.wait() >= 0, range(2))) == [True, True]
+
+
+def test_work_within_work_is_done_on_its_own_thread() -> None:
+    def threads(_: int) -> set[int]:
+        return {threading.get_ident(), *on_two_cores(lambda _: threading.get_ident(), range(4))}
+
+    assert [len(seen) for seen in on_two_cores(threads, range(8))] == [1] * 8
