@@ -8,12 +8,13 @@ from sync_core.analysis import assemble, chance, confidence, edits, hypotheses, 
 from sync_core.analysis.assemble import Sides
 from sync_core.analysis.estimate import Estimate
 from sync_core.analysis.fit import Fit, fit_line
-from sync_core.analysis.hypotheses import Checked, Survey
+from sync_core.analysis.hypotheses import Checked
 from sync_core.analysis.line import Line
 from sync_core.analysis.methods.base import Features, OffsetMethod
 from sync_core.analysis.methods.registry import AVAILABLE
 from sync_core.analysis.parallel import on_two_cores
 from sync_core.analysis.progress import Stage
+from sync_core.analysis.speeds import Speed
 from sync_core.analysis.track import Track
 from sync_core.analysis.witnesses import Pair
 from sync_core.domain.errors import MethodUnavailable
@@ -71,15 +72,11 @@ def compare(
     if not len(master.log_mel) or not len(dub.log_mel):
         return assemble.refused((), list(chosen), missing)
     features = _features(master, dub, list(chosen.values()), on_progress)
-    survey, checked = _surveyed(master, dub, features, on_progress)
     dividing = Stage(on_progress, 0.7, 1.0, _DIVIDING_STEPS)
     by = next(method for method in _FOR_BLOCKS if method in features)
     pair = Pair(master, dub, *features[by], dividing.advance)
-    speed = None if hypotheses.is_confirmed(checked) else edits.find_speed(pair)
-    whole: Fit | None = None
-    if speed is None or not speed.is_another:
-        checked = _settled(master, dub, survey, checked, on_progress)
-        whole = best_fit(master, dub, checked, on_progress)
+    checked, speed = _checked(pair, features, on_progress)
+    whole = None if speed and speed.is_another else best_fit(master, dub, checked, on_progress)
     pieces = edits.divide(pair, whole, speed)
     pieces = chance.without_chance(master, dub, pieces, on_block=dividing.advance)
     on_progress(1.0)
@@ -113,26 +110,20 @@ def _features(
     return {method.method: (sides[2 * at], sides[2 * at + 1]) for at, method in enumerate(methods)}
 
 
-def _surveyed(
-    master: Track,
-    dub: Track,
-    features: Mapping[Method, tuple[Features, Features]],
-    on_progress: Callable[[float], None],
-) -> tuple[Survey, list[Checked]]:
+def _checked(
+    pair: Pair, features: Mapping[Method, tuple[Features, Features]], on_progress: Callable[[float], None]
+) -> tuple[list[Checked], Speed | None]:
+    """Check the lags that the features propose; where none is confirmed, find out at which speed the dub plays."""
     correlating = Stage(on_progress, 0.2, 0.4, _STEPS_PER_METHOD * len(features))
     survey = hypotheses.propose(features, on_dims=correlating.advance)
     looking = Stage(on_progress, 0.4, 0.46, _LOOK_BLOCKS)
-    return survey, hypotheses.check(master, dub, survey.proposals, on_block=looking.advance)
-
-
-def _settled(
-    master: Track, dub: Track, survey: Survey, checked: list[Checked], on_progress: Callable[[float], None]
-) -> list[Checked]:
-    if not hypotheses.is_open(checked):
-        return checked
+    checked = hypotheses.check(pair.master, pair.dub, survey.proposals, on_block=looking.advance)
+    speed = None if hypotheses.is_confirmed(checked) else edits.find_speed(pair)
+    if (speed and speed.is_another) or not hypotheses.is_open(checked):
+        return checked, speed
     settling = Stage(on_progress, 0.46, 0.5, phase.STEPS + _LOOK_BLOCKS)
-    phases = phase.correlate(master.samples, dub.samples, on_step=settling.advance)
-    return hypotheses.settle(master, dub, survey, checked, phases, on_block=settling.advance)
+    phases = phase.correlate(pair.master.samples, pair.dub.samples, on_step=settling.advance)
+    return hypotheses.settle(pair.master, pair.dub, survey, checked, phases, on_block=settling.advance), speed
 
 
 def best_fit(master: Track, dub: Track, checked: Sequence[Checked], on_progress: Callable[[float], None]) -> Fit | None:
