@@ -13,6 +13,7 @@ from sync_core.analysis.coherence import BLOCK_SAMPLES, REACH_SAMPLES
 from sync_core.analysis.line import Line
 from sync_core.analysis.parallel import on_two_cores
 from sync_core.analysis.plane import BlockPeak
+from sync_core.analysis.progress import ignore
 from sync_core.analysis.track import ANALYSIS_RATE_HZ, Track
 
 CONFIRMED_SCORE = 7.0
@@ -99,7 +100,7 @@ def _discovered(master: Track, dub: Track, peak: BlockPeak) -> Anchor | None:
     starts = coherence.block_starts(line, master.samples.size, dub.samples.size, step=BLOCK_SAMPLES // 2)
     if len(starts) < 2:
         return None
-    picture = coherence.correlogram(master, dub, line, starts, blocks_per_row=1, on_block=lambda _: None)
+    picture = coherence.correlogram(master, dub, line, starts, blocks_per_row=1, on_block=ignore)
     middle = float(picture.centre_seconds.mean())
     slope, residual, score = _stacked(picture.rows, picture.centre_seconds - middle)
     at = middle * ANALYSIS_RATE_HZ

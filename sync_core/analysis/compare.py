@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from sync_core.analysis import assemble, chance, confidence, edits, hypotheses, phase
 from sync_core.analysis.assemble import Sides
@@ -13,7 +14,7 @@ from sync_core.analysis.line import Line
 from sync_core.analysis.methods.base import Features, OffsetMethod
 from sync_core.analysis.methods.registry import AVAILABLE
 from sync_core.analysis.parallel import on_two_cores
-from sync_core.analysis.progress import Stage
+from sync_core.analysis.progress import Stage, ignore
 from sync_core.analysis.speeds import Speed
 from sync_core.analysis.track import Track
 from sync_core.analysis.witnesses import Pair
@@ -31,11 +32,8 @@ _FOR_BLOCKS = (Method.MFCC, Method.SPECTRAL, Method.ONSET, Method.AI)
 
 _STEPS_PER_METHOD = 40
 _LOOK_BLOCKS = 10_000
+_SPEED_BLOCKS = 200
 _FIT_BLOCKS_PER_SECOND = 8
-
-
-def ignore(fraction: float) -> None:
-    """Take a progress report and do nothing with it."""
 
 
 def compare(
@@ -118,10 +116,13 @@ def _checked(
     survey = hypotheses.propose(features, on_dims=correlating.advance)
     looking = Stage(on_progress, 0.4, 0.46, _LOOK_BLOCKS)
     checked = hypotheses.check(pair.master, pair.dub, survey.proposals, on_block=looking.advance)
-    speed = None if hypotheses.is_confirmed(checked) else edits.find_speed(pair)
+    speed = None
+    if not hypotheses.is_confirmed(checked):
+        trying = Stage(on_progress, 0.46, 0.48, _SPEED_BLOCKS)
+        speed = edits.find_speed(replace(pair, on_block=trying.advance))
     if (speed and speed.is_another) or not hypotheses.is_open(checked):
         return checked, speed
-    settling = Stage(on_progress, 0.46, 0.5, phase.STEPS + _LOOK_BLOCKS)
+    settling = Stage(on_progress, 0.48, 0.5, phase.STEPS + _LOOK_BLOCKS)
     phases = phase.correlate(pair.master.samples, pair.dub.samples, on_step=settling.advance)
     return hypotheses.settle(pair.master, pair.dub, survey, checked, phases, on_block=settling.advance), speed
 

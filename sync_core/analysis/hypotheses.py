@@ -14,6 +14,7 @@ from sync_core.analysis.line import Line
 from sync_core.analysis.methods.base import Features
 from sync_core.analysis.parallel import on_two_cores
 from sync_core.analysis.phase import PhaseScores
+from sync_core.analysis.progress import ignore
 from sync_core.analysis.track import Track
 from sync_core.domain.methods import Method
 
@@ -162,14 +163,10 @@ def _looks(
 ) -> list[Checked]:
     """Look at several lags, in a few places each."""
     looks = []
-    for look in on_two_cores(lambda one: _look(master, dub, one, most_blocks, _ignore), proposals):
+    for look in on_two_cores(lambda one: _look(master, dub, one, most_blocks, ignore), proposals):
         looks.append(look)
         on_block(most_blocks)
     return looks
-
-
-def _ignore(_: int) -> None:
-    """Take a report from a thread that nobody expects reports from."""
 
 
 def _worth_another_look(ranked: Sequence[Checked]) -> int:

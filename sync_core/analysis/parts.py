@@ -20,7 +20,7 @@ from sync_core.analysis.methods.registry import AVAILABLE
 from sync_core.analysis.methods.spectral import Spectral
 from sync_core.analysis.parallel import on_two_cores
 from sync_core.analysis.plane import BlockPeak
-from sync_core.analysis.progress import Stage
+from sync_core.analysis.progress import Stage, ignore
 from sync_core.analysis.track import Track
 from sync_core.analysis.witnesses import Pair
 from sync_core.domain.methods import Method
@@ -160,7 +160,7 @@ def _proposals(
         block_hops=length,
         stretch=1.0,
         count=_PEAKS_PER_WINDOW,
-        on_group=lambda _: None,
+        on_group=ignore,
     )
     whole = [peak for peak in peaks if _is_whole(peak, origin.size)]
     lags = [(int(origin[peak.master_hop]) - peak.dub_hop, peak.score) for peak in whole]

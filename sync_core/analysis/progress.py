@@ -6,6 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 
+def ignore(progress: float) -> None:
+    """Take a progress report and do nothing with it."""
+
+
 @dataclass(slots=True)
 class Stage:
     """A part of the work that ends at a known fraction; its steps move evenly towards it."""

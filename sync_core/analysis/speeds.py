@@ -12,6 +12,7 @@ from sync_core.analysis.anchors import Anchor
 from sync_core.analysis.methods.base import Features
 from sync_core.analysis.parallel import on_two_cores
 from sync_core.analysis.plane import BlockPeak
+from sync_core.analysis.progress import ignore
 from sync_core.analysis.track import Track
 
 _ALL = (1.0, *rates.STRETCHES)
@@ -78,9 +79,7 @@ def _matched(
     master: Features, dub: Features, starts: Sequence[int], block_hops: int, stretch: float
 ) -> list[BlockPeak]:
     """Find each block's best lag at one coarse speed."""
-    return plane.block_peaks(
-        master, dub, starts, block_hops=block_hops, stretch=stretch, count=1, on_group=lambda _: None
-    )
+    return plane.block_peaks(master, dub, starts, block_hops=block_hops, stretch=stretch, count=1, on_group=ignore)
 
 
 def _slopes(seen: Sequence[Anchor]) -> tuple[float, ...]:

@@ -12,15 +12,16 @@ from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.packet import Packet
 
-_CODEC = re.compile(r"pcm_[suf](\d+)")
+_CODEC = re.compile(r"pcm_[suf](\d+)(le|be)?")
+"""Samples of all channels in turn; other kinds hold a channel after the other, or more than samples."""
 _JOINED_SECONDS = 1.0
 _LARGE_BYTES = 65_536
 """What comes in such pieces is worth a decoder's call each."""
 
 
 def sample_bytes(stream: AudioStream) -> int:
-    """Size of one sample of all channels; 0 where packets are more than samples."""
-    codec = _CODEC.match(stream.codec_context.name)
+    """Size of one sample of all channels; 0 where packets are anything but samples of all channels in turn."""
+    codec = _CODEC.fullmatch(stream.codec_context.name)
     return int(codec[1]) // 8 * stream.codec_context.layout.nb_channels if codec else 0
 
 

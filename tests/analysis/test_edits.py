@@ -87,6 +87,16 @@ def test_a_silence_behind_a_cut_is_the_programmes():
     assert 29.98 < estimate.segments[1].dub_start < 35.02
 
 
+@pytest.mark.parametrize(
+    "dub", [OTHER, MUSIC[:-ANALYSIS_RATE_HZ], np.interp(np.arange(0, 1e6, 25 / 24), np.arange(MUSIC.size), MUSIC)]
+)
+def test_progress_never_goes_back(dub):
+    told: list[float] = []
+    compare(MASTER, track(dub.astype(np.float32)), DEFAULT_METHODS, on_progress=told.append)
+    assert told == sorted(told)
+    assert told[-1] == 1.0
+
+
 def test_a_replaced_stretch_lies_between_segments_of_one_offset():
     estimate = estimate_of(seconds(0, 25), OTHER[: 12 * ANALYSIS_RATE_HZ], seconds(37, 70))
     assert [s.offset_seconds for s in lines(estimate)] == pytest.approx([0.0, 0.0], abs=1e-4)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -72,3 +73,13 @@ def test_small_packets_become_one_a_second(tmp_path: Path) -> None:
 def test_what_is_not_pcm_is_left_alone(tmp_path: Path) -> None:
     stream, packets = packets_of(write(tmp_path / "a.m4a", Sound(SOURCE, "aac")))
     assert list(pcm.joined(packets, stream)) == packets
+
+
+@pytest.mark.parametrize(
+    ("codec", "size"),
+    [("pcm_s16le", 4), ("pcm_s24be", 6), ("pcm_u8", 2), ("pcm_f64le", 16)]
+    + [(name, 0) for name in ("pcm_s16le_planar", "pcm_s24daud", "pcm_bluray", "pcm_mulaw", "aac")],
+)
+def test_only_samples_of_all_channels_in_turn_are_cut_and_joined(codec: str, size: int) -> None:
+    layout = SimpleNamespace(nb_channels=2)
+    assert pcm.sample_bytes(SimpleNamespace(codec_context=SimpleNamespace(name=codec, layout=layout))) == size
