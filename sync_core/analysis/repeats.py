@@ -17,6 +17,7 @@ from sync_core.analysis.track import ANALYSIS_RATE_HZ
 _LONGEST_REPEAT_SECONDS = 60.0
 _SHARED = 0.6
 _ENOUGH = 0.25
+_AS_HIGH = 0.5
 _SHORTEST_PERIOD_SECONDS = 0.2
 
 
@@ -30,7 +31,7 @@ def runs_without_repeats(fits: Sequence[Fit], scores: NDArray[np.float64]) -> li
     """
     gains = path.emissions(scores)
     runs = path.best_path(gains)
-    heard = _Heard(gains, np.nan_to_num(scores) > ridge.CLEAR_SCORE, ~np.isnan(scores))
+    heard = _Heard(gains, np.nan_to_num(scores), ~np.isnan(scores))
     while repeats := _repeats(runs, fits, heard):
         for weak in repeats:
             gains[weak.line, weak.start : weak.stop] = -1.0
@@ -46,21 +47,30 @@ class _Heard:
     ----------
     gains
         What a row adds for a line; changed as runs are struck out.
-    clear
-        Whether it stands out.
+    heights
+        How high it stands, 0 where the master has no counterpart.
     met
         Whether the master has a counterpart of it.
     """
 
     gains: NDArray[np.float64]
-    clear: NDArray[np.bool_]
+    heights: NDArray[np.float64]
     met: NDArray[np.bool_]
 
+    def clear(self, line: int) -> NDArray[np.bool_]:
+        """Whether each row stands out on a line."""
+        return np.asarray(self.heights[line] > ridge.CLEAR_SCORE)
+
     def share(self, line: int, run: Run) -> float:
-        """Share of a run's rows that stand out on a line, of those that have a counterpart if these are enough."""
-        met = int(np.count_nonzero(self.met[line, run.start : run.stop]))
-        rows = met if met >= _ENOUGH * (run.stop - run.start) else run.stop - run.start
-        return float(np.count_nonzero(self.clear[line, run.start : run.stop]) / rows)
+        """Share of a run's rows that stand out on a line, and about as high as on the run's own.
+
+        Rows that have no counterpart do not count if there are enough of the others.
+        """
+        rows = slice(run.start, run.stop)
+        met = int(np.count_nonzero(self.met[line, rows]))
+        of = met if met >= _ENOUGH * (run.stop - run.start) else run.stop - run.start
+        as_high = self.heights[line, rows] >= _AS_HIGH * self.heights[run.line, rows]
+        return float(np.count_nonzero(self.clear(line)[rows] & as_high) / of)
 
 
 def _repeats(runs: Sequence[Run], fits: Sequence[Fit], heard: _Heard) -> list[Run]:
@@ -80,8 +90,8 @@ def _repeated(run: Run, stronger: Run, fits: Sequence[Fit], heard: _Heard) -> bo
     all repeats of a loop are; or it is short and goes back in the master while the dub goes on: edits keep a
     programme's order.
     """
-    weak = _trimmed(_trimmed(run, heard.gains[run.line] > 0), heard.clear[run.line])
-    sure = _trimmed(stronger, heard.clear[stronger.line])
+    weak = _trimmed(_trimmed(run, heard.gains[run.line] > 0), heard.clear(run.line))
+    sure = _trimmed(stronger, heard.clear(stronger.line))
     low, high = _master_span(weak, fits)
     a, b = _master_span(sure, fits)
     is_taken = min(b, high) - max(a, low) > 0.5 * (high - low)

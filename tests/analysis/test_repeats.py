@@ -55,3 +55,8 @@ def test_a_loop_that_begins_before_the_master_is_one_line():
         [fit(-17), fit(-2)], heard((0, 17, UNMET), (17, 34, 10.0), (34, 240, CLEAR)), heard((0, 34, CLEAR))
     )
     assert [line for line, *_ in found] == [0]
+
+
+def test_a_faint_echo_of_a_later_part_does_not_take_an_earlier_part_that_is_heard_far_better():
+    found = lines_of([fit(-14), fit(10)], heard((8, 140, 16.0), (170, 400, 1_000.0)), heard((0, 150, 1_000.0)))
+    assert [line for line, *_ in found] == [1, 0]
