@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,6 +26,8 @@ _SILENT_SHARE = 0.25
 _QUIETEST = 3e-5
 _BY_CHANCE = 1.5
 """Sums over a second in which neither line is heard differ by about so much."""
+_LEAST_MARK = -1.0
+"""Less likely than that, an edge is no splice."""
 _TAPS = 16
 _CHUNK_STEPS = 1_000
 _NONE = (np.zeros(0), np.zeros(0))
@@ -83,7 +86,13 @@ class Steps:
 
 
 def place_join(
-    one: Steps, other: Steps, usual: tuple[float, float], *, inserted_steps: int, least_gap_steps: int
+    one: Steps,
+    other: Steps,
+    usual: tuple[float, float],
+    *,
+    splices: Callable[[], NDArray[np.float64]],
+    inserted_steps: int,
+    least_gap_steps: int,
 ) -> tuple[int, int]:
     """Find the step at which the dub leaves one line, and that at which it takes up the next.
 
@@ -93,6 +102,8 @@ def place_join(
         Agreement with the line before and the line after.
     usual
         Their usual agreement.
+    splices
+        Gives how likely the dub was spliced at each edge of steps, as `splices.marks` does [shape=(n_steps + 1,)].
     inserted_steps
         How much longer the dub is for the join, as the lines lie; below 0 if it leaves something out.
     least_gap_steps
@@ -108,8 +119,9 @@ def place_join(
     Where material is inserted and nothing of the master is lost, the gap is as long as the lines are apart. Any other
     length, which means that sound stands in place of some of the master's, is believed where it explains clearly more;
     so is a gap where nothing was inserted, since a silence of both sides may as well be the programme's. What neither
-    line is heard in does not count when a gap of a given length is moved along; between places that are about as good
-    the middle is least wrong.
+    line is heard in does not count when a gap of a given length is moved along. Where a voice hides both lines, the
+    marks of a splice at both ends of the gap tell its place; without them, between places that are about as good, the
+    middle is least wrong.
     """
     doubt = (one.doubted(usual[0]) + other.doubted(usual[1])) / 2
     before, after = _before(one.gain(usual[0])), _after(other.gain(usual[1]))
@@ -125,9 +137,24 @@ def place_join(
     if loss >= _CLEARLY_MORE * least_gap_steps * doubt:
         return end, start
     heard = _moved(_before(one.over(doubt)), _after(other.over(doubt)), inserted_steps)
-    about_as_good = np.flatnonzero(heard > heard.max() - _BY_CHANCE)
-    at = int(about_as_good[0] + about_as_good[-1]) // 2
+    at = _likeliest(heard, _marked(splices(), inserted_steps))
     return at, at + inserted_steps
+
+
+def _marked(splices: NDArray[np.float64], gap_steps: int) -> NDArray[np.float64]:
+    """Add up what speaks for a splice at both ends of a gap that begins at each edge; 0 unless both are marked."""
+    first, last = splices[: splices.size - gap_steps], splices[gap_steps:]
+    both = np.minimum(first, last) > _LEAST_MARK
+    return np.where(both, np.maximum(first, 0.0) + np.maximum(last, 0.0), 0.0)
+
+
+def _likeliest(heard: NDArray[np.float64], marked: NDArray[np.float64]) -> int:
+    """Choose the edge that is best heard and marked; if it has no mark, the middle of those about as well heard."""
+    best = int(np.argmax(heard + marked))
+    if marked[best] > 0:
+        return best
+    about_as_good = np.flatnonzero(heard > heard.max() - _BY_CHANCE)
+    return int(about_as_good[0] + about_as_good[-1]) // 2
 
 
 def _moved(before: NDArray[np.float64], after: NDArray[np.float64], gap_steps: int) -> NDArray[np.float64]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sync_core.analysis import boundaries, gaps, mel
+from sync_core.analysis import boundaries, gaps, mel, splices
 from sync_core.analysis.coherence import BLOCK_SAMPLES
 from sync_core.analysis.fit import Fit
 from sync_core.analysis.track import ANALYSIS_RATE_HZ
@@ -53,7 +53,7 @@ def join(samples: NDArray[np.float32], witness: Witness, stretches: Sequence[Str
     if not stretches:
         return []
     size = samples.size
-    joins = [_join(witness, one, other) for one, other in itertools.pairwise(stretches)]
+    joins = [_join(samples, witness, one, other) for one, other in itertools.pairwise(stretches)]
     joins = [
         _around_silence(samples, end, start, _inserted(one, other))
         for (end, start), (one, other) in zip(joins, itertools.pairwise(stretches), strict=True)
@@ -70,7 +70,7 @@ def join(samples: NDArray[np.float32], witness: Witness, stretches: Sequence[Str
     return [*out, Piece(None, at, size)] if at < size else out
 
 
-def _join(witness: Witness, one: Stretch, other: Stretch) -> tuple[int, int]:
+def _join(samples: NDArray[np.float32], witness: Witness, one: Stretch, other: Stretch) -> tuple[int, int]:
     first = max(one.last_clear - _JOIN_MARGIN_SAMPLES, (one.first_clear + one.last_clear) // 2)
     last = min(other.first_clear + _JOIN_MARGIN_SAMPLES, (other.first_clear + other.last_clear) // 2)
     if last <= first:
@@ -85,6 +85,7 @@ def _join(witness: Witness, one: Stretch, other: Stretch) -> tuple[int, int]:
         before,
         after,
         usual,
+        splices=lambda: splices.marks(samples, first, before.agreement.size + 1, witness.step_samples),
         inserted_steps=round(_inserted(one, other) / witness.step_samples),
         least_gap_steps=_SHORTEST_INSERT_SAMPLES // witness.step_samples,
     )
