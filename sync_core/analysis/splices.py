@@ -87,7 +87,7 @@ def _peaks(samples: NDArray[np.float32], at: NDArray[np.int64], step: int) -> ND
 
 
 def _residual(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Take away what a linear prediction, fitted every 0.1 s, foresees from the samples before [as long as the samples].
+    """Take away what a linear prediction, fitted every 0.1 s, foresees from the samples before [shape as given].
 
     The first block, which nothing lies before, and an incomplete last one are left 0.
     """
