@@ -142,10 +142,14 @@ def _divided(
 
 
 def _known(line: Line, clear: Sequence[_Heard]) -> _Heard | None:
-    """Find the clear line that a line was gathered from."""
+    """Find the clear line that a line was gathered from, if it was listened to on all of that line's span."""
+    return next((one for one in clear if _is_part(line, one.fit.line)), None)
+
+
+def _is_part(line: Line, whole: Line) -> bool:
     ends = (line.start_sample, line.stop_sample)
-    near = (one for one in clear if all(one.fit.line.distance(line, at) < _SAME_LINE_SAMPLES for at in ends))
-    return next(near, None)
+    within = whole.start_sample <= ends[0] and ends[1] <= whole.stop_sample
+    return within and all(whole.distance(line, at) < _SAME_LINE_SAMPLES for at in ends)
 
 
 def _heard(witness: Witness, line: Line) -> _Heard | None:
