@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sync_core.analysis import fourier
 from sync_core.analysis.fit import Fit
 from sync_core.analysis.parallel import on_two_cores
-from sync_core.analysis.track import Track
+from sync_core.analysis.track import Track, padded
 
 _WINDOW_SAMPLES = 512
 STEP_SAMPLES = 80
@@ -234,10 +234,7 @@ def _read(samples: NDArray[np.float32], at: NDArray[np.float64]) -> NDArray[np.f
     """Interpolate at any positions by a windowed sinc; 0 outside [float32]."""
     whole = np.floor(at).astype(np.int64)
     low, high = int(whole[0]) - _TAPS, int(whole[-1]) + _TAPS + 1
-    piece = np.zeros(high - low, np.float32)
-    a, b = max(low, 0), min(high, samples.size)
-    if b > a:
-        piece[a - low : b - low] = samples[a:b]
+    piece = padded(samples, low, high - low)
     fraction = at - whole
     if not fraction.any():
         return piece[whole - low]

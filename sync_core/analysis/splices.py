@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from sync_core.analysis import fourier
 from sync_core.analysis.parallel import on_two_cores
+from sync_core.analysis.track import padded
 
 _ORDER = 32
 _BLOCK_SAMPLES = 1_600
-_CHUNK_BLOCKS = 50
-_CHUNK_SAMPLES = _CHUNK_BLOCKS * _BLOCK_SAMPLES
+_CHUNK_SAMPLES = 50 * _BLOCK_SAMPLES
 _NEAR_SAMPLES = 60
 _USUAL_STEPS = 31
 _BESIDE_SAMPLES = 320
@@ -60,19 +60,10 @@ def marks(samples: NDArray[np.float32], first: int, count: int, step: int) -> ND
 
 def _marks(samples: NDArray[np.float32], first: int, count: int, step: int) -> NDArray[np.float64]:
     margin = 2 * _BLOCK_SAMPLES
-    piece = _read(samples, first - margin, count * step + 2 * margin)
+    piece = padded(samples, first - margin, count * step + 2 * margin)
     at = margin + np.arange(count) * step
     weights = _AT_NONE + _PER_PEAK * _peaks(piece, at, step) + _PER_CHANGE * _changes(piece, at)
     return np.asarray(np.minimum(weights, _STRONGEST))
-
-
-def _read(samples: NDArray[np.float32], first: int, size: int) -> NDArray[np.float32]:
-    """Copy a stretch; what lies beyond the recording is 0."""
-    out = np.zeros(size, np.float32)
-    low, high = max(first, 0), min(first + size, samples.size)
-    if high > low:
-        out[low - first : high - first] = samples[low:high]
-    return out
 
 
 def _peaks(samples: NDArray[np.float32], at: NDArray[np.int64], step: int) -> NDArray[np.float64]:
@@ -114,7 +105,10 @@ def _autocorrelations(blocks: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def _prediction_errors(lags: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Find filters that leave the prediction error, by Levinson's recursion for all rows at once [shape=(n, 33)]."""
+    """Find filters that leave the prediction error [shape=(n, 33)].
+
+    Levinson's recursion for all rows at once: scipy's takes them one by one, and a quarter of a second to import.
+    """
     filters = np.zeros_like(lags)
     filters[:, 0] = 1.0
     error = lags[:, 0].copy()

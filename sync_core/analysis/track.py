@@ -64,6 +64,15 @@ class Track:
         return before > 0 and self.parts[before - 1][1] > start
 
 
+def padded(samples: NDArray[np.float32], first: int, size: int) -> NDArray[np.float32]:
+    """Copy a stretch of a recording; what lies beyond its ends is 0 [shape=(size,), float32]."""
+    out = np.zeros(size, np.float32)
+    low, high = max(first, 0), min(first + size, samples.size)
+    if high > low:
+        out[low - first : high - first] = samples[low:high]
+    return out
+
+
 def open_track(spool: Path, start_seconds: float, non_finite_count: int) -> Track:
     """Map the track that a builder, perhaps another process's, has left in its spool files."""
     energies = _mapped(_energies_spool(spool), _ENERGIES).reshape(-1, mel.BANDS)
