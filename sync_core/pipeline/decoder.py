@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import socket
 import sys
+import time
 import traceback
 from collections.abc import Callable
+from typing import Final
 
 import sync_core.pipeline.numeric_runtime  # isort: skip  # noqa: F401  must come before numpy
 
@@ -19,6 +21,9 @@ from sync_core.pipeline.load_apart import Decoded, DecodedRow, Undecoded
 from sync_core.pipeline.load_track import LoadOrder, load_track
 from sync_core.pipeline.with_parent import end_with_parent
 
+_REPORT_SECONDS: Final = 0.25
+"""As often as anybody looks. Each report takes the interpreter from the parent's own decoding for a moment."""
+
 
 def main() -> None:
     """Decode what the parent asks for, and leave."""
@@ -26,7 +31,21 @@ def main() -> None:
     end_with_parent(int(sys.argv[2]))
     order = receive_blocking(connection)
     assert isinstance(order, LoadOrder)
-    connection.sendall(encode(_answer(order, lambda fraction: connection.sendall(encode(fraction)))))
+    connection.sendall(encode(_answer(order, _now_and_then(lambda fraction: connection.sendall(encode(fraction))))))
+
+
+def _now_and_then(report: Callable[[float], None]) -> Callable[[float], None]:
+    """Pass a report on only if the last one is some time ago."""
+    due = 0.0
+
+    def on_fraction(fraction: float) -> None:
+        nonlocal due
+        now = time.monotonic()
+        if now >= due:
+            due = now + _REPORT_SECONDS
+            report(fraction)
+
+    return on_fraction
 
 
 def _answer(order: LoadOrder, on_fraction: Callable[[float], None]) -> Decoded | Undecoded:

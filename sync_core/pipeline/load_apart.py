@@ -88,6 +88,7 @@ def _outcome(connection: socket.socket, is_over: Callable[[], bool], on_fraction
             case Undecoded(error):
                 raise error
             case Decoded() as decoded:
+                on_fraction(1.0)
                 return decoded
 
 
