@@ -91,7 +91,7 @@ class _Run:
         if len(self._parts) == 1:
             yield self._parts[0]
         elif self._parts:
-            yield _packet(self._parts[0], b"".join(map(bytes, self._parts)))
+            yield _packet(self._parts[0], b"".join(self._parts))
         self._parts.clear()
         self._bytes = 0
 
