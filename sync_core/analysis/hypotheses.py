@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sync_core.analysis import coherence, confidence, correlation, mel, ridge
-from sync_core.analysis.correlation import LagPeak
 from sync_core.analysis.line import Line
 from sync_core.analysis.methods.base import Features
 from sync_core.analysis.parallel import on_two_cores
@@ -22,6 +21,10 @@ PLAIN_PEAKS, SHARP_PEAKS = 10, 6
 GLANCE_BLOCKS, FIRST_LOOK_BLOCKS, SECOND_LOOK_BLOCKS = 48, 192, 960
 SECOND_LOOKS = 4
 PHASE_PEAKS = 6
+
+_LONG_SECONDS = 1800.0
+"""Where both sides are as long, lags are proposed at half the features' rate, which takes half the time. What is lost
+to it counts only where next to nothing of such files meets; the waveforms are looked at 60 ms to each side."""
 
 _SAME_WITHIN_HOPS = 3
 _SAME_WITHIN_SAMPLES = 80
@@ -54,22 +57,26 @@ class Survey:
     sharp : [shape=(n_lags,), float32]
         Sum of the methods' sharp scores.
     first_lag
-        Lag of index 0, hops.
+        Lag of index 0, in steps.
+    step_hops
+        From one index to the next.
     """
 
     proposals: Sequence[Proposal]
     plain: Mapping[Method, NDArray[np.float32]]
     sharp: NDArray[np.float32]
     first_lag: int
+    step_hops: int
 
     def seen(self, lag_hops: int) -> dict[Method, float]:
         """Scores of the methods that see more than chance at a lag."""
-        scores = {method: _highest(values, lag_hops - self.first_lag) for method, values in self.plain.items()}
+        index = round(lag_hops / self.step_hops) - self.first_lag
+        scores = {method: _highest(values, index) for method, values in self.plain.items()}
         return {method: score for method, score in scores.items() if score >= _LEAST_SEEN}
 
     def sharpness(self, lag_samples: int) -> float:
         """Return the highest sharp score near a lag."""
-        return _highest(self.sharp, round(lag_samples / mel.HOP_SAMPLES) - self.first_lag)
+        return _highest(self.sharp, round(lag_samples / (self.step_hops * mel.HOP_SAMPLES)) - self.first_lag)
 
 
 def _highest(values: NDArray[np.float32], index: int) -> float:
@@ -108,27 +115,36 @@ def propose(features: Mapping[Method, tuple[Features, Features]], *, on_dims: Ca
     proposals: list[Proposal] = []
     plain = {}
     sharp: NDArray[np.float32] | None = None
-    first_lag = 0
-    for method, (master, dub) in features.items():
+    first_lag, step_hops = 0, 1
+    for method, pair in features.items():
+        (master, dub), step_hops = _at_proposing_rate(*pair)
         scores = correlation.score_lags(master, dub, on_dims=on_dims)
         for peak in correlation.peaks(scores.plain, scores.first_lag, PLAIN_PEAKS):
-            _merge(proposals, method, peak)
+            _merge(proposals, method, peak.lag_hops * step_hops, peak.score)
         for peak in correlation.peaks(scores.sharp, scores.first_lag, SHARP_PEAKS):
             height = float(scores.plain[peak.lag_hops - scores.first_lag])
-            _merge(proposals, method, LagPeak(peak.lag_hops, height))
+            _merge(proposals, method, peak.lag_hops * step_hops, height)
         plain[method], first_lag = scores.plain, scores.first_lag
         sharp = scores.sharp if sharp is None else sharp + scores.sharp
     assert sharp is not None
-    return Survey(proposals, plain, sharp, first_lag)
+    return Survey(proposals, plain, sharp, first_lag, step_hops)
 
 
-def _merge(proposals: list[Proposal], method: Method, peak: LagPeak) -> None:
+def _at_proposing_rate(master: Features, dub: Features) -> tuple[tuple[Features, Features], int]:
+    """Return both sides at the rate at which lags are proposed, and how many of their hops one of it has."""
+    if min(master.duration_seconds, dub.duration_seconds) < _LONG_SECONDS:
+        return (master, dub), 1
+    one, other = on_two_cores(Features.at_half_rate, (master, dub))
+    return (one, other), 2
+
+
+def _merge(proposals: list[Proposal], method: Method, lag_hops: int, score: float) -> None:
     for index, known in enumerate(proposals):
-        if abs(known.lag_hops - peak.lag_hops) <= _SAME_WITHIN_HOPS:
-            score = max(peak.score, known.scores.get(method, peak.score))
-            proposals[index] = Proposal(known.lag_hops, {**known.scores, method: score})
+        if abs(known.lag_hops - lag_hops) <= _SAME_WITHIN_HOPS:
+            highest = max(score, known.scores.get(method, score))
+            proposals[index] = Proposal(known.lag_hops, {**known.scores, method: highest})
             return
-    proposals.append(Proposal(peak.lag_hops, {method: peak.score}))
+    proposals.append(Proposal(lag_hops, {method: score}))
 
 
 def check(

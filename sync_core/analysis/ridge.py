@@ -60,7 +60,10 @@ class Ridge:
 
 def spread(values: NDArray[np.float32]) -> NDArray[np.float64]:
     """Estimate each row's standard deviation from the median magnitude, so that the peak does not count."""
-    return np.asarray(np.median(np.abs(values), axis=-1) / _NOISE_OF_MAD, np.float64)
+    sizes = np.abs(values)
+    middle = sizes.shape[-1] // 2
+    sizes.partition(middle, axis=-1)  # np.median takes nearly twice as long
+    return np.asarray(sizes[..., middle] / _NOISE_OF_MAD, np.float64)
 
 
 def peak_score(row: NDArray[np.float32]) -> float:

@@ -18,6 +18,8 @@ CLIP = 3.5
 LOCAL_SECONDS = 3.0
 CHUNK_HOPS = 4096
 
+_ROWS_PER_PIECE = 16
+
 
 @dataclass(frozen=True, slots=True)
 class Features:
@@ -34,6 +36,18 @@ class Features:
 
     values: NDArray[np.int8]
     rate_hz: int
+
+    @property
+    def duration_seconds(self) -> float:
+        return float(self.values.shape[1] / self.rate_hz)
+
+    def at_half_rate(self) -> Features:
+        """Average each two hops; an odd one at the end is left out."""
+        hops = self.values.shape[1] // 2 * 2
+        values = np.empty((len(self.values), hops // 2), np.int8)
+        for row, mean in zip(self.values, values, strict=True):
+            mean[:] = np.rint((row[:hops:2].astype(np.float32) + row[1:hops:2]) * np.float32(0.5))
+        return Features(values, self.rate_hz // 2)
 
 
 class OffsetMethod(Protocol):
@@ -99,12 +113,25 @@ def local_mean(values: NDArray[np.float32], hops: int) -> NDArray[np.float32]:
     """Mean over `hops` hops around each hop; at the ends over those that exist."""
     count, half = len(values), hops // 2
     total = np.zeros((count + 1 + 2 * half, values.shape[1]), np.float64)
-    np.cumsum(values, axis=0, out=total[half + 1 : half + 1 + count])
+    total[half + 1 : half + 1 + count] = _running_sums(values)
     total[half + 1 + count :] = total[half + count]
     at = np.arange(count)
     lengths = np.minimum(at + half + 1, count) - np.maximum(at - half, 0)
-    sums = total[2 * half + 1 :] - total[:count]
-    return np.asarray(sums / lengths[:, None], np.float32)
+    means = total[2 * half + 1 :] - total[:count]
+    means *= (1.0 / lengths)[:, None]
+    return means.astype(np.float32)
+
+
+def _running_sums(values: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Sum up the rows from the first on, in pieces at the same time: `np.cumsum` alone takes twice as long."""
+    pieces = -(-len(values) // _ROWS_PER_PIECE)
+    padded = np.zeros((pieces * _ROWS_PER_PIECE, values.shape[1]), np.float64)
+    padded[: len(values)] = values
+    sums = padded.reshape(pieces, _ROWS_PER_PIECE, -1)
+    for row in range(1, _ROWS_PER_PIECE):
+        sums[:, row] += sums[:, row - 1]
+    sums[1:] += np.cumsum(sums[:-1, -1], axis=0)[:, None]
+    return padded[: len(values)]
 
 
 def level(values: NDArray[np.float32], hops: int, floor: float) -> NDArray[np.float32]:

@@ -15,6 +15,8 @@ from sync_core.domain.methods import Method
 GROUPS: Final = 8
 _LOCAL_HOPS: Final = int(base.LOCAL_SECONDS * mel.HOP_RATE_HZ)
 _SMALLEST_RISE: Final = 0.02
+_MEANS: Final = np.kron(np.eye(GROUPS), np.full((mel.BANDS // GROUPS, 1), GROUPS / mel.BANDS)).astype(np.float32)
+"""Averages each group's bands [shape=(bands, groups)]."""
 
 
 class Onset:
@@ -34,5 +36,5 @@ class Onset:
 
 def _rises(log_mel: NDArray[np.float32]) -> NDArray[np.float32]:
     rises = np.maximum(base.slope(log_mel), np.float32(0.0))
-    grouped = rises.reshape(len(rises), GROUPS, -1).mean(axis=2)
+    grouped = rises @ _MEANS
     return base.level(grouped - base.local_mean(grouped, _LOCAL_HOPS), _LOCAL_HOPS, _SMALLEST_RISE)
