@@ -11,6 +11,8 @@ GAP = -1
 
 _CHANGE_COST = 24.0
 _GAP_COST = 7.0
+_GAP_COST_AT_ENDS = 5.0
+"""Material of its own before or after what a dub shares is commoner than within."""
 _STRONGEST = 9.0
 _CHANCE = 3.0
 _CLEAR = 4.0
@@ -68,6 +70,7 @@ def best_path(gains: NDArray[np.float64]) -> list[Run]:
     """Viterbi over the lines and the gap [gains: shape=(n_lines, n_rows)]."""
     lines, rows = gains.shape
     values = np.zeros(lines + 1)
+    values[-1] = _GAP_COST - _GAP_COST_AT_ENDS
     origin = np.zeros((rows, lines + 1), np.int16)
     states = np.arange(lines + 1)
     cost = np.full((lines + 1, lines + 1), _CHANGE_COST)
@@ -78,6 +81,7 @@ def best_path(gains: NDArray[np.float64]) -> list[Run]:
         origin[row] = totals.argmax(axis=0)
         values = totals[origin[row], states]
         values[:-1] += gains[:, row]
+    values[-1] += _GAP_COST - _GAP_COST_AT_ENDS
     state = int(values.argmax())
     path = np.empty(rows, np.int64)
     for row in range(rows - 1, -1, -1):

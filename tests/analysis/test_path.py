@@ -23,3 +23,16 @@ def test_a_run_goes_on_where_its_line_is_often_not_heard():
     scores = np.full((1, 400), 0.8)
     scores[0, ::4] = 9.0
     assert path.best_path(path.emissions(scores)) == [Run(0, 0, 400)]
+
+
+@pytest.mark.parametrize("at_start", [True, False])
+def test_unlike_material_is_sooner_believed_before_and_after_what_a_dub_shares_than_within(at_start):
+    unheard = np.full(80, -6.0 / 80)
+    heard = np.full(120, 3.0)
+
+    at_an_end = np.concatenate([unheard, heard] if at_start else [heard, unheard])
+    (run,) = [run for run in path.best_path(at_an_end[None]) if run.line != path.GAP]
+    assert run == (Run(0, 80, 200) if at_start else Run(0, 0, 120))
+
+    within = np.concatenate([heard, unheard, heard])
+    assert path.best_path(within[None]) == [Run(0, 0, 320)]
