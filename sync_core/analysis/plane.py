@@ -69,6 +69,8 @@ def block_peaks(
     Overlap-save: per frequency one matrix product of all blocks with all master chunks, over the feature dimensions.
     Cost grows with the product of the durations; memory does not.
     """
+    if not starts:
+        return []
     span = round(block_hops * stretch)
     step = _FFT_HOPS - span + 1
     chunks, energy = _master_chunks(master.values, span, step)
