@@ -9,7 +9,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from sync_core.analysis import clusters, correlation, evidence, mel, pieces, plane, repeats, ridge, speeds, wow
+from sync_core.analysis import (
+    clusters,
+    correlation,
+    evidence,
+    mel,
+    pieces,
+    plane,
+    repeats,
+    ridge,
+    speeds,
+    unheard,
+    wow,
+)
 from sync_core.analysis.anchors import Anchor
 from sync_core.analysis.coherence import BLOCK_SAMPLES
 from sync_core.analysis.fit import Fit
@@ -29,6 +41,8 @@ _LEAST_PEAK = 4.5
 _RIVAL_SHARE = 0.4
 _LEAST_LOUD = 0.05
 _MOSTLY = 0.5
+_CLEARLY_MORE = 1.5
+"""So much more than waveforms, which are exact, must envelopes explain to be believed instead."""
 _LEAST_SUPPORT = 0.3
 _LEAST_OPEN_SHARE = 0.2
 _EQUAL_SHARE = 0.8
@@ -81,7 +95,7 @@ def divide(pair: Pair, whole: Fit | None, speed: Speed | None = None) -> list[Pi
     if _covered(found) > _MOSTLY:
         return found
     by_envelopes = _divided(pair, Envelopes(pair), search(pair, open_rows, speed), (), [], None)
-    return max(found, by_envelopes, key=_covered)
+    return by_envelopes if _covered(by_envelopes) > _CLEARLY_MORE * _covered(found) else found
 
 
 def _clear_lines(pair: Pair, open_rows: NDArray[np.bool_], speed: Speed, whole: Fit | None) -> list[_Heard]:
@@ -267,7 +281,18 @@ def _pieces(pair: Pair, witness: Witness, everything: Sequence[_Heard]) -> list[
     if not scores.shape[1]:
         return [Piece(fits[0], 0, pair.dub.samples.size)]
     runs = repeats.runs_without_repeats(fits, scores)
+    runs = unheard.taken_out(runs, scores, lambda *rows: _is_heard(witness, fits, *rows))
     return pieces.join(pair.dub.samples, witness, _refitted(witness, runs, fits, scores))
+
+
+def _is_heard(witness: Witness, fits: Sequence[Fit], line: int, first_row: int, last_row: int) -> bool:
+    """Whether the sum of some rows stands on a line, as far from it as the line may wander."""
+    whole = fits[line].line
+    span = replace(whole, start_sample=first_row * BLOCK_SAMPLES, stop_sample=last_row * BLOCK_SAMPLES)
+    fit = witness.fit(span)
+    within = witness.within_samples + fits[line].wow_seconds * ANALYSIS_RATE_HZ
+    middle = (span.start_sample + span.stop_sample) // 2
+    return fit is not None and fit.score >= witness.least_score and fit.line.distance(whole, middle) <= within
 
 
 def _refitted(witness: Witness, runs: Sequence[Run], fits: Sequence[Fit], scores: NDArray[np.float64]) -> list[Stretch]:

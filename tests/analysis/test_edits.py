@@ -225,6 +225,41 @@ def test_a_cut_in_a_sped_up_dub():
     assert second.offset_seconds - first.offset_seconds == pytest.approx(10.0, abs=2e-3)
 
 
+@pytest.mark.parametrize("voice_level", [0.0, 10.0])
+def test_a_replacement_is_seen_though_it_is_longer_than_all_else(voice_level):
+    music = programme(150.0, seed=21)
+    dub = music + voice_level * programme(150.0, seed=25)
+    dub[30 * ANALYSIS_RATE_HZ : 120 * ANALYSIS_RATE_HZ] = programme(90.0, seed=24)
+    estimate = compare(track(music), track(dub), DEFAULT_METHODS)
+    assert [s.offset_seconds for s in lines(estimate)] == pytest.approx([0.0, 0.0], abs=1e-4)
+    (gap,) = gaps(estimate)
+    assert (gap.dub_start, gap.dub_end) == pytest.approx((30.0, 120.0), abs=0.04)
+    assert_covers_the_dub(estimate, 150.0)
+
+
+def test_a_minute_in_which_a_voice_hides_the_programme_is_no_edit():
+    music = programme(150.0, seed=21)
+    voice = programme(150.0, seed=25)
+    voice[: 40 * ANALYSIS_RATE_HZ] = voice[110 * ANALYSIS_RATE_HZ :] = 0.0
+    estimate = compare(track(music), track(music + 20.0 * voice), DEFAULT_METHODS)
+    assert not estimate.edited
+    assert estimate.offset_seconds == pytest.approx(0.0, abs=1e-4)
+
+
+def test_minutes_are_replaced_in_a_sped_up_dub():
+    music = programme(330.0, seed=21)
+    at = np.arange(int(316 * ANALYSIS_RATE_HZ)) * 25 / 24
+    dub = np.interp(at, np.arange(music.size), music).astype(np.float32)
+    replaced = slice(84 * ANALYSIS_RATE_HZ, 272 * ANALYSIS_RATE_HZ)
+    dub[replaced] = programme(188.0, seed=22)
+    estimate = compare(track(music), track(dub), DEFAULT_METHODS)
+    first, second = lines(estimate)
+    assert first.offset_seconds == pytest.approx(0.0, abs=1e-4)
+    assert second.offset_seconds == pytest.approx(0.0, abs=1e-4)
+    assert (first.dub_end, second.dub_start) == pytest.approx((84.0, 272.0), abs=0.04)
+    assert second.dub_end == pytest.approx(316.0, abs=1e-3)
+
+
 def test_noise_alone_is_no_programme():
     noise = RNG.normal(0, 0.1, 40 * ANALYSIS_RATE_HZ)
     assert estimate_of(noise).offset_seconds is None
