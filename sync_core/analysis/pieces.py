@@ -101,12 +101,15 @@ def _inserted(one: Stretch, other: Stretch) -> float:
 def _around_silence(samples: NDArray[np.float32], end: int, start: int, inserted: float) -> tuple[int, int]:
     """Let an inserted silence begin and end where it does, and not where shared sound is clearly heard again.
 
-    Where it is longer than what was inserted, the rest of it is the programme's: then the gap keeps its length.
+    One that is as long as what was inserted is just that, however far from it a voice hides what is shared. Where it is
+    longer than what was inserted, the rest of it is the programme's: then the gap keeps its length.
     """
     silence = gaps.silence_in(samples, end, start, reach=_SILENCE_REACH_SAMPLES) if start > end else None
     if silence is None:
         return end, start
     first, last = silence
+    if abs(last - first - inserted) <= _SAME_GAP_SAMPLES:
+        return first, first + round(inserted)
     if last - first > start - end and abs(start - end - inserted) <= _SAME_GAP_SAMPLES:
         end = min(max(end, first), last - (start - end))
         return end, end + round(inserted)

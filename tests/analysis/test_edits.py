@@ -78,6 +78,17 @@ def test_an_insert_is_an_entry_of_its_own(filler, kind):
     assert_covers_the_dub(estimate, 76.0)
 
 
+def test_a_silence_as_long_as_what_was_inserted_is_the_insert_though_voices_hide_what_is_shared_about_it():
+    spoken = slice(int(28.9 * ANALYSIS_RATE_HZ), int(32.4 * ANALYSIS_RATE_HZ))
+    master, dub = MUSIC.copy(), MUSIC.copy()
+    master[spoken], dub[spoken] = programme(3.5, seed=31), programme(3.5, seed=32)
+    black = np.zeros(6 * ANALYSIS_RATE_HZ)
+    estimate = compare(track(master), track(np.insert(dub, 30 * ANALYSIS_RATE_HZ, black)), DEFAULT_METHODS)
+    (gap,) = gaps(estimate)
+    assert (gap.dub_start, gap.dub_end) == pytest.approx((30.0, 36.0), abs=0.02)
+    assert gap.kind is SegmentKind.SILENCE
+
+
 def test_a_silence_behind_a_cut_is_the_programmes():
     quiet = MUSIC.copy()
     quiet[40 * ANALYSIS_RATE_HZ : 45 * ANALYSIS_RATE_HZ] = 0.0
