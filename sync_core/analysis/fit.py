@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sync_core.analysis import coherence, ridge, wow
+from sync_core.analysis.coherence import Correlogram
 from sync_core.analysis.line import Line
 from sync_core.analysis.ridge import Ridge
 from sync_core.analysis.track import ANALYSIS_RATE_HZ, Track
@@ -20,6 +21,7 @@ _MOST_ROWS = 4096
 _ROUNDS = 4
 _STEADY_SAMPLES = 30.0
 _SIGNIFICANT = 3.5
+_CLEARLY_LESS = 0.75
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,8 @@ def fit_line(master: Track, dub: Track, line: Line, *, on_block: Callable[[int],
     The line moves to where the waveforms agree, up to 60 ms away at first, and the picture is taken again until it
     moves no more: so a drift that leaves the picture is followed as far as it goes.
     """
-    found: Ridge | None = None
+    given = line
+    looks: list[tuple[Correlogram, Ridge]] = []
     for _ in range(_ROUNDS):
         starts = coherence.block_starts(line, master.samples.size, dub.samples.size)
         if not len(starts):
@@ -75,15 +78,30 @@ def fit_line(master: Track, dub: Track, line: Line, *, on_block: Callable[[int],
         found = ridge.find(picture, window_rows=_ROWS_PER_WINDOW if len(picture.rows) >= 4 * _ROWS_PER_WINDOW else 1)
         if found is None:
             return None
+        looks = [*looks[:1], (picture, found)]
         moved = moved_by(line, found)
         steady = _furthest(line, moved) < _STEADY_SAMPLES
         line = moved
         if steady:
             break
-    assert found is not None
+    fit = _wandering(line, *looks[-1])
+    if not fit.wow_seconds or line.slope == given.slope:
+        return fit
+    level = _level(given, *looks[0])
+    return level if 0.0 < level.wow_seconds < _CLEARLY_LESS * fit.wow_seconds else fit
+
+
+def _wandering(line: Line, picture: Correlogram, found: Ridge) -> Fit:
+    """Make a fit of a ridge; if the dub wanders about it, of the middle of where it does."""
     fit = _as_fit(line, found)
     wander = wow.notice(picture, found)
     return _with_wow(fit, wander) if wander else fit
+
+
+def _level(line: Line, picture: Correlogram, found: Ridge) -> Fit:
+    """Make a fit that keeps the line's own speed: a swing that lasts as long as the dub looks like a drift in parts."""
+    level = replace(found, slope=0.0, delay=float(found.at(found.middle_seconds)))
+    return _wandering(replace(line, lag=line.lag + level.delay * line.slope), picture, level)
 
 
 def blocks_per_row(blocks: int) -> int:

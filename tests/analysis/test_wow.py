@@ -46,6 +46,15 @@ def test_steps_that_come_and_go_are_no_edits(step):
     assert_wow_about(wandering(step * away), 2.0, 1e-3)
 
 
+def test_wow_that_is_best_heard_where_it_is_steepest_is_no_drift():
+    hidden = np.where(np.abs(AT - 29.0) < 3.0, 0.0, 3.0)
+    swing = 4e-3 * np.sin(2 * np.pi / 58.0 * AT)
+    dub = np.interp((2.0 + AT + swing) * ANALYSIS_RATE_HZ, np.arange(MUSIC.size), MUSIC)
+    estimate = compare(MASTER, track((dub + hidden * programme(SECONDS, seed=42)).astype(np.float32)), DEFAULT_METHODS)
+    assert estimate.speed_ratio == 1.0
+    assert_wow_about(estimate, 2.0, 2e-3)
+
+
 def test_a_steady_dub_has_no_wow():
     assert not wandering(np.zeros_like(AT)).notes
 
