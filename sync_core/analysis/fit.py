@@ -22,6 +22,7 @@ _ROUNDS = 4
 _STEADY_SAMPLES = 30.0
 _SIGNIFICANT = 3.5
 _CLEARLY_LESS = 0.75
+"""So much less than about a line of another speed must a dub wander about its own to be said to."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from sync_core.analysis.path import GAP, Run
 from sync_core.analysis.track import ANALYSIS_RATE_HZ
 
 LONG_ROWS = 60 * ANALYSIS_RATE_HZ // BLOCK_SAMPLES
+"""A minute: longer than speech goes on without a pause."""
 
 
 def taken_out(runs: Sequence[Run], scores: NDArray[np.float64], is_heard: Callable[[int, int, int], bool]) -> list[Run]:
@@ -36,7 +37,7 @@ def taken_out(runs: Sequence[Run], scores: NDArray[np.float64], is_heard: Callab
 
 def _parts(run: Run, scores: NDArray[np.float64], is_heard: Callable[[int, int, int], bool]) -> Iterator[Run]:
     start = run.start
-    for first, last in _long_silences(run, scores):
+    for first, last in _long_unlike(run, scores):
         if is_heard(run.line, first, last):
             continue
         if first > start:
@@ -47,7 +48,7 @@ def _parts(run: Run, scores: NDArray[np.float64], is_heard: Callable[[int, int, 
         yield Run(run.line, start, run.stop)
 
 
-def _long_silences(run: Run, scores: NDArray[np.float64]) -> Iterator[tuple[int, int]]:
+def _long_unlike(run: Run, scores: NDArray[np.float64]) -> Iterator[tuple[int, int]]:
     """Rows between those that stand clearly on the line, and before and after them, if they hold enough sound."""
     rows = np.nan_to_num(scores[run.start : run.stop])
     clear = np.flatnonzero(rows > ridge.CLEAR_SCORE) + run.start
