@@ -128,9 +128,9 @@ def place_join(
     end, start = int(np.argmax(before)), _last_argmax(after)
     apart = before[end] + after[start]
     if start - end < least_gap_steps:
-        return _beside_each_other(one, other, usual)
+        return place_beside(one, other, usual)
     if inserted_steps < least_gap_steps and apart - (before + after).max() < _SILENT_SHARE * (start - end) * doubt:
-        return _beside_each_other(one, other, usual)
+        return place_beside(one, other, usual)
     if not least_gap_steps <= inserted_steps < before.size:
         return end, start
     loss = apart - _moved(before, after, inserted_steps).max()
@@ -162,8 +162,11 @@ def _moved(before: NDArray[np.float64], after: NDArray[np.float64], gap_steps: i
     return before[: before.size - gap_steps] + after[gap_steps:]
 
 
-def _beside_each_other(one: Steps, other: Steps, usual: tuple[float, float]) -> tuple[int, int]:
-    """Place a join without a gap: what neither side is heard in goes to the line that is usually heard less."""
+def place_beside(one: Steps, other: Steps, usual: tuple[float, float]) -> tuple[int, int]:
+    """Place a join as `place_join` does, without a gap.
+
+    What neither side is heard in goes to the line that is usually heard less.
+    """
     at = _last_argmax(_before(one.gain_beside_another(usual[0])) + _after(other.gain_beside_another(usual[1])))
     return at, at
 

@@ -14,8 +14,11 @@ from sync_core.analysis.coherence import BLOCK_SAMPLES
 from sync_core.analysis.fit import Fit
 from sync_core.analysis.track import ANALYSIS_RATE_HZ
 from sync_core.analysis.witnesses import Witness
+from sync_core.domain.result import SegmentKind
 
 _SHORTEST_INSERT_SAMPLES = 2 * ANALYSIS_RATE_HZ
+_SHORTEST_SWAP_SAMPLES = 10 * ANALYSIS_RATE_HZ
+"""A scene in place of a longer one; a voice hides what is shared for seconds."""
 _JOIN_MARGIN_SAMPLES = ANALYSIS_RATE_HZ
 _SILENCE_REACH_SAMPLES = 2 * ANALYSIS_RATE_HZ
 _REACH_SAMPLES = 60 * ANALYSIS_RATE_HZ
@@ -89,7 +92,15 @@ def _join(samples: NDArray[np.float32], witness: Witness, one: Stretch, other: S
         inserted_steps=round(_inserted(one, other) / witness.step_samples),
         least_gap_steps=_SHORTEST_INSERT_SAMPLES // witness.step_samples,
     )
+    if _is_hidden(samples[first + end * witness.step_samples : first + start * witness.step_samples], one, other):
+        end, start = boundaries.place_beside(before, after, usual)
     return first + end * witness.step_samples, first + start * witness.step_samples
+
+
+def _is_hidden(gap: NDArray[np.float32], one: Stretch, other: Stretch) -> bool:
+    """Whether sound at a cut is rather the programme's, hidden by a voice, than something else in place of a part."""
+    is_cut = _inserted(one, other) <= -_SHORTEST_INSERT_SAMPLES
+    return is_cut and 0 < gap.size < _SHORTEST_SWAP_SAMPLES and gaps.kind_of(gap) is SegmentKind.OTHER
 
 
 def _inserted(one: Stretch, other: Stretch) -> float:
@@ -102,16 +113,18 @@ def _around_silence(samples: NDArray[np.float32], end: int, start: int, inserted
     """Let an inserted silence begin and end where it does, and not where shared sound is clearly heard again.
 
     One that is as long as what was inserted is just that, however far from it a voice hides what is shared. Where it is
-    longer than what was inserted, the rest of it is the programme's: then the gap keeps its length.
+    somewhat longer, the rest of it is the programme's: then the gap keeps its length.
     """
     silence = gaps.silence_in(samples, end, start, reach=_SILENCE_REACH_SAMPLES) if start > end else None
     if silence is None:
         return end, start
     first, last = silence
-    if abs(last - first - inserted) <= _SAME_GAP_SAMPLES:
-        return first, first + round(inserted)
     if last - first > start - end and abs(start - end - inserted) <= _SAME_GAP_SAMPLES:
         end = min(max(end, first), last - (start - end))
+        return end, end + round(inserted)
+    spare = last - first - round(inserted)
+    if inserted >= _SHORTEST_INSERT_SAMPLES and -_SAME_GAP_SAMPLES <= spare <= _SILENCE_REACH_SAMPLES:
+        end = first + max(spare, 0) // 2
         return end, end + round(inserted)
     near_end, near_start = abs(first - end) < _SILENCE_REACH_SAMPLES, abs(last - start) < _SILENCE_REACH_SAMPLES
     return (first if near_end else end), (last if near_start else start)

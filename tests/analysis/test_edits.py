@@ -78,14 +78,28 @@ def test_an_insert_is_an_entry_of_its_own(filler, kind):
     assert_covers_the_dub(estimate, 76.0)
 
 
-def test_a_silence_as_long_as_what_was_inserted_is_the_insert_though_voices_hide_what_is_shared_about_it():
+def test_what_a_voice_hides_behind_a_cut_is_no_material_of_its_own():
+    spoken = slice(35 * ANALYSIS_RATE_HZ, 42 * ANALYSIS_RATE_HZ)
+    master, dub = MUSIC.copy(), MUSIC.copy()
+    master[spoken], dub[spoken] = programme(7.0, seed=31), programme(7.0, seed=32)
+    cut = np.concatenate([dub[: 30 * ANALYSIS_RATE_HZ], dub[35 * ANALYSIS_RATE_HZ :]])
+    estimate = compare(track(master), track(cut), DEFAULT_METHODS)
+    assert [round(s.offset_seconds, 4) for s in estimate.segments] == [0.0, 5.0]
+    assert 29.9 < estimate.segments[1].dub_start < 37.1
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.8])
+def test_a_silence_about_as_long_as_what_was_inserted_is_the_insert_though_voices_hide_what_is_shared(pause):
     spoken = slice(int(28.9 * ANALYSIS_RATE_HZ), int(32.4 * ANALYSIS_RATE_HZ))
     master, dub = MUSIC.copy(), MUSIC.copy()
     master[spoken], dub[spoken] = programme(3.5, seed=31), programme(3.5, seed=32)
+    paused = slice(30 * ANALYSIS_RATE_HZ, int((30 + pause) * ANALYSIS_RATE_HZ))
+    master[paused] = dub[paused] = 0.0
     black = np.zeros(6 * ANALYSIS_RATE_HZ)
     estimate = compare(track(master), track(np.insert(dub, 30 * ANALYSIS_RATE_HZ, black)), DEFAULT_METHODS)
     (gap,) = gaps(estimate)
-    assert (gap.dub_start, gap.dub_end) == pytest.approx((30.0, 36.0), abs=0.02)
+    assert (gap.dub_start, gap.dub_end) == pytest.approx((30.0, 36.0), abs=0.02 + pause)
+    assert gap.dub_end - gap.dub_start == pytest.approx(6.0, abs=0.02)
     assert gap.kind is SegmentKind.SILENCE
 
 
