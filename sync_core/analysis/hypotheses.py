@@ -117,7 +117,8 @@ def propose(features: Mapping[Method, tuple[Features, Features]], *, on_dims: Ca
     sharp: NDArray[np.float32] | None = None
     first_lag, step_hops = 0, 1
     for method, pair in features.items():
-        (master, dub), step_hops = _at_proposing_rate(*pair)
+        master, dub = _at_proposing_rate(*pair)
+        step_hops = mel.HOP_RATE_HZ // dub.rate_hz
         scores = correlation.score_lags(master, dub, on_dims=on_dims)
         for peak in correlation.peaks(scores.plain, scores.first_lag, PLAIN_PEAKS):
             _merge(proposals, method, peak.lag_hops * step_hops, peak.score)
@@ -130,12 +131,11 @@ def propose(features: Mapping[Method, tuple[Features, Features]], *, on_dims: Ca
     return Survey(proposals, plain, sharp, first_lag, step_hops)
 
 
-def _at_proposing_rate(master: Features, dub: Features) -> tuple[tuple[Features, Features], int]:
-    """Return both sides at the rate at which lags are proposed, and how many of their hops one of it has."""
+def _at_proposing_rate(master: Features, dub: Features) -> tuple[Features, Features]:
     if min(master.duration_seconds, dub.duration_seconds) < _LONG_SECONDS:
-        return (master, dub), 1
+        return master, dub
     one, other = on_two_cores(Features.at_half_rate, (master, dub))
-    return (one, other), 2
+    return one, other
 
 
 def _merge(proposals: list[Proposal], method: Method, lag_hops: int, score: float) -> None:

@@ -119,12 +119,12 @@ def _around_silence(samples: NDArray[np.float32], end: int, start: int, inserted
     if silence is None:
         return end, start
     first, last = silence
-    if last - first > start - end and abs(start - end - inserted) <= _SAME_GAP_SAMPLES:
-        end = min(max(end, first), last - (start - end))
-        return end, end + round(inserted)
     spare = last - first - round(inserted)
-    if inserted >= _SHORTEST_INSERT_SAMPLES and -_SAME_GAP_SAMPLES <= spare <= _SILENCE_REACH_SAMPLES:
-        end = first + max(spare, 0) // 2
+    is_measured = abs(start - end - inserted) <= _SAME_GAP_SAMPLES
+    is_likely = inserted >= _SHORTEST_INSERT_SAMPLES and spare <= _SILENCE_REACH_SAMPLES
+    if spare >= -_SAME_GAP_SAMPLES and (is_measured or is_likely):
+        latest = first + max(spare, 0)
+        end = min(max(end, first), latest) if is_measured else (first + latest) // 2
         return end, end + round(inserted)
     near_end, near_start = abs(first - end) < _SILENCE_REACH_SAMPLES, abs(last - start) < _SILENCE_REACH_SAMPLES
     return (first if near_end else end), (last if near_start else start)
