@@ -16,7 +16,7 @@ FULL_SCALE = 32
 """Quantised features hold 32 steps per unit; a unit is a feature's typical local size."""
 CLIP = 3.5
 LOCAL_SECONDS = 3.0
-CHUNK_HOPS = 4096
+CHUNK_HOPS = 12_288
 
 _ROWS_PER_PIECE = 16
 
