@@ -1,4 +1,7 @@
-"""What the ai method may use. Light: a worker asks which models can run before any child has loaded one."""
+"""What the ai method may use. Light: a worker asks which models can run before any child has loaded one.
+
+What looks for models and GPUs is imported where it is asked: those who use neither need not wait for it.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,6 @@ from pathlib import Path
 from typing import Final
 
 from sync_core.domain.methods import AiModel
-from sync_core.models.device import CPU, find_device, unusable_models, why_unusable
-from sync_core.models.directory import ModelDirectory
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class AiSettings:
     """
 
     model_dir: Path = Path(".sync-analyzer/models")
-    device: str = CPU
+    device: str = "cpu"
     device_reason: str | None = None
     budget_seconds: float = 60.0
     hidden_layer: int | None = None
@@ -45,6 +46,8 @@ class AiSettings:
         """Replace `auto` (or `cuda`) by the device that is there. Takes seconds where there is a GPU: ask once."""
         if self.device not in ("auto", "cuda"):
             return self
+        from sync_core.models.device import find_device
+
         found = find_device("cuda" if self.device == "cuda" else "auto")
         return replace(self, device=found.name, device_reason=found.reason)
 
@@ -55,9 +58,15 @@ ON_THE_CPU: Final = AiSettings()
 
 def unavailable_models(settings: AiSettings) -> dict[AiModel, str]:
     """Say for each model that cannot run why not, and how to install it. Reads the models' files, loads none."""
+    from sync_core.models.device import unusable_models
+    from sync_core.models.directory import ModelDirectory
+
     return unusable_models(ModelDirectory(settings.model_dir))
 
 
 def why_unavailable(settings: AiSettings, model: AiModel) -> str | None:
     """Say why one model cannot run; None if it can."""
+    from sync_core.models.device import why_unusable
+    from sync_core.models.directory import ModelDirectory
+
     return why_unusable(ModelDirectory(settings.model_dir), model)

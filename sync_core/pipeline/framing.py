@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import pickle
 import socket
 import struct
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import asyncio  # which takes longer to load than all else here; those who have a loop have it already
 
 _LENGTH = struct.Struct("!I")
 
