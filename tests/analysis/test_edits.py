@@ -193,6 +193,15 @@ def test_black_within_a_silence_of_the_programme_is_as_long_as_the_lines_are_apa
     assert gap.dub_start == pytest.approx(30.0, abs=0.5)
 
 
+@pytest.mark.parametrize("at_seconds", [28.4, 31.6])
+def test_room_tone_within_a_quiet_pause_of_the_programme_is_where_it_was_inserted(at_seconds):
+    hushed, at = MUSIC.copy(), int(at_seconds * ANALYSIS_RATE_HZ)
+    hushed[28 * ANALYSIS_RATE_HZ : 32 * ANALYSIS_RATE_HZ] *= 3e-3
+    tone = 3e-3 * OTHER[: 6 * ANALYSIS_RATE_HZ]
+    (gap,) = gaps(estimate_of(hushed[:at], tone, hushed[at:], master=track(hushed)))
+    assert (gap.dub_start, gap.dub_end) == pytest.approx((at_seconds, at_seconds + 6.0), abs=0.1)
+
+
 def test_sound_in_place_of_some_of_the_programme_may_have_any_length():
     estimate = estimate_of(seconds(0, 25), OTHER[: 12 * ANALYSIS_RATE_HZ], seconds(31, 70))
     (gap,) = gaps(estimate)
