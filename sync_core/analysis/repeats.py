@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sync_core.analysis import path, ridge
 from sync_core.analysis.coherence import BLOCK_SAMPLES
 from sync_core.analysis.fit import Fit
+from sync_core.analysis.line import Line
 from sync_core.analysis.path import GAP, Run
 from sync_core.analysis.track import ANALYSIS_RATE_HZ
 
@@ -18,21 +19,26 @@ _LONGEST_REPEAT_SECONDS = 60.0
 _SHARED = 0.6
 _ENOUGH = 0.25
 _AS_HIGH = 0.5
+_MOSTLY = 0.5
 _SHORTEST_PERIOD_SECONDS = 0.2
 
 
-def runs_without_repeats(fits: Sequence[Fit], scores: NDArray[np.float64]) -> list[Run]:
-    """Find the likeliest way through the lines on which no stretch of the programme is heard twice.
+def runs_without_repeats(
+    fits: Sequence[Fit], scores: NDArray[np.float64], master_repeats: Callable[[Line, Line, int, int], bool]
+) -> list[Run]:
+    """Find the likeliest way through the lines on which nothing is an echo of what the programme plays twice.
 
     Parameters
     ----------
     scores : [shape=(n_fits, n_rows)]
         As `evidence.along` gives them.
+    master_repeats
+        Whether the master is alike where two lines put a stretch of the dub, as `Witness.master_repeats` tells.
     """
     gains = path.emissions(scores)
     runs = path.best_path(gains)
     heard = _Heard(gains, np.nan_to_num(scores), ~np.isnan(scores))
-    while repeats := _repeats(runs, fits, heard):
+    while repeats := _repeats(runs, fits, heard, master_repeats):
         for weak in repeats:
             gains[weak.line, weak.start : weak.stop] = -1.0
         runs = path.best_path(gains)
@@ -73,33 +79,55 @@ class _Heard:
         return float(np.count_nonzero(self.clear(line)[rows] & as_high) / of)
 
 
-def _repeats(runs: Sequence[Run], fits: Sequence[Fit], heard: _Heard) -> list[Run]:
+def _repeats(
+    runs: Sequence[Run], fits: Sequence[Fit], heard: _Heard, master_repeats: Callable[[Line, Line, int, int], bool]
+) -> list[Run]:
     """Find the runs that are echoes of stronger ones: music or a line that the programme plays again."""
     kept: list[Run] = []
     repeats: list[Run] = []
     for run in sorted((run for run in runs if run.line != GAP), key=lambda run: -_total(run, heard.gains)):
-        is_repeat = any(_repeated(run, stronger, fits, heard) for stronger in kept)
+        is_repeat = any(_repeated(run, stronger, fits, heard, master_repeats) for stronger in kept)
         (repeats if is_repeat else kept).append(run)
     return repeats
 
 
-def _repeated(run: Run, stronger: Run, fits: Sequence[Fit], heard: _Heard) -> bool:
+def _repeated(
+    run: Run,
+    stronger: Run,
+    fits: Sequence[Fit],
+    heard: _Heard,
+    master_repeats: Callable[[Line, Line, int, int], bool],
+) -> bool:
     """Whether one run is an echo of another.
 
-    Its stretch of the master is the stronger run's already; or the stronger run's line is clearly heard in it too, as
-    all repeats of a loop are; or it is short and goes back in the master while the dub goes on: edits keep a
-    programme's order.
+    The stronger run's line is clearly heard in it too, as all repeats of a loop are. Or it may be an echo, and the
+    master is alike on both lines, or ends before it on the stronger one.
     """
+    is_shared = heard.share(stronger.line, run) > _SHARED * heard.share(run.line, run)
+    if is_shared and _apart(run, stronger, fits):
+        return True
     weak = _trimmed(_trimmed(run, heard.gains[run.line] > 0), heard.clear(run.line))
     sure = _trimmed(stronger, heard.clear(stronger.line))
+    voices = int(np.count_nonzero(heard.gains[run.line, run.start : run.stop] > 0))
+    if not _is_doubtful(weak, sure, fits, voices):
+        return False
+    if heard.met[stronger.line, weak.start : weak.stop].mean() <= _MOSTLY:
+        return True
+    ends = weak.start * BLOCK_SAMPLES, weak.stop * BLOCK_SAMPLES
+    return master_repeats(fits[run.line].line, fits[stronger.line].line, *ends)
+
+
+def _is_doubtful(weak: Run, sure: Run, fits: Sequence[Fit], voices: int) -> bool:
+    """Whether one run may be an echo of another.
+
+    Its stretch of the master is the other's already, or it is short and goes back in the master while the dub goes on.
+    """
     low, high = _master_span(weak, fits)
     a, b = _master_span(sure, fits)
     is_taken = min(b, high) - max(a, low) > 0.5 * (high - low)
     is_out_of_order = (weak.start > sure.start) != (low > a)
-    voices = int(np.count_nonzero(heard.gains[run.line, run.start : run.stop] > 0))
     is_short = voices * BLOCK_SAMPLES <= _LONGEST_REPEAT_SECONDS * ANALYSIS_RATE_HZ
-    is_shared = heard.share(stronger.line, run) > _SHARED * heard.share(run.line, run)
-    return is_taken or (is_short and is_out_of_order) or (is_shared and _apart(run, stronger, fits))
+    return is_taken or (is_short and is_out_of_order)
 
 
 def _trimmed(run: Run, heard: NDArray[np.bool_]) -> Run:

@@ -26,7 +26,7 @@ def find(witness: Witness, everything: Sequence[Heard]) -> list[Stretch]:
     """Find which stretch of the dub lies on which of the lines that are heard, and fit each on its own span."""
     fits = [heard.fit for heard in everything]
     scores = np.array([heard.scores for heard in everything])
-    runs = repeats.runs_without_repeats(fits, scores)
+    runs = repeats.runs_without_repeats(fits, scores, witness.master_repeats)
     runs = unheard.taken_out(runs, scores, lambda *rows: _is_heard(witness, fits, *rows))
     found = (_refitted(witness, run, fits[run.line], scores[run.line]) for run in runs if run.line != GAP)
     return [stretch for stretch in found if stretch]

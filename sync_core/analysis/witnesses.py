@@ -30,6 +30,10 @@ class Pair:
     dub_features: Features
     on_block: Callable[[int], None]
 
+    def of_master(self) -> Pair:
+        """Pair the master with itself."""
+        return replace(self, dub=self.master, dub_features=self.master_features)
+
 
 class Witness(Protocol):
     """What dividing a dub needs to know about a line."""
@@ -52,6 +56,9 @@ class Witness(Protocol):
 
     def steps(self, found: Fit, first: int, last: int) -> Steps:
         """Agreement with a line in steps between two dub samples, about 0 where there is none."""
+
+    def master_repeats(self, one: Line, other: Line, first: int, last: int) -> bool:
+        """Whether the master is alike where two lines put the dub samples from `first` up to `last`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +86,9 @@ class Waveforms:
         if found.wow_seconds:
             found = self.fit(replace(found.line, start_sample=first, stop_sample=last)) or found
         return boundaries.coherence_steps(self.pair.master, self.pair.dub, found, first, last)
+
+    def master_repeats(self, one: Line, other: Line, first: int, last: int) -> bool:
+        return _repeats(replace(self, pair=self.pair.of_master()), one, other, first, last)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +141,9 @@ class Envelopes:
         doubt = self._DOUBT * float(np.sqrt(self.pair.dub_features.values.shape[0]))
         return Steps(np.asarray(products, np.float64), np.asarray(sounds, np.float64), doubt)
 
+    def master_repeats(self, one: Line, other: Line, first: int, last: int) -> bool:
+        return _repeats(replace(self, pair=self.pair.of_master()), one, other, first, last)
+
     def _products(self, line: Line, begin: int, end: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Products of features along a line, and their variance for unlike sound, for hops `begin` to `end`."""
         ours, theirs, inside = self._met(line, begin, end)
@@ -148,6 +161,15 @@ class Envelopes:
         ours = self.pair.master_features.values[:, np.where(inside, there, 0)].astype(np.float32)
         theirs = self.pair.dub_features.values[:, hops].astype(np.float32)
         return np.divide(ours, FULL_SCALE), np.divide(theirs, FULL_SCALE), np.asarray(inside, np.bool_)
+
+
+def _repeats(of_master: Witness, one: Line, other: Line, first: int, last: int) -> bool:
+    slope = one.slope / other.slope
+    start, stop = (round(other.slope * at + other.lag) for at in (first, last))
+    line = Line(one.lag - slope * other.lag, slope, start, stop)
+    found = of_master.fit(line)
+    within = found is not None and found.line.distance(line, (start + stop) // 2) <= of_master.within_samples
+    return within and found is not None and found.score >= of_master.least_score
 
 
 def _named_near(stretch: float) -> tuple[float, ...]:

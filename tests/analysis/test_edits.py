@@ -140,6 +140,21 @@ def test_a_replaced_stretch_lies_between_segments_of_one_offset():
     assert estimate.edited
 
 
+@pytest.mark.parametrize(
+    ("order", "offsets"),
+    [
+        (((0, 20), (40, 55), (20, 40), (55, 70)), [0.0, 20.0, -15.0, 0.0]),
+        (((0, 40), (10, 25), (40, 70)), [0.0, -30.0, -15.0]),
+    ],
+    ids=["scenes in another order", "a scene shown again"],
+)
+def test_scenes_lie_where_they_are_from(order, offsets):
+    estimate = estimate_of(*(seconds(*scene) for scene in order))
+    assert [round(s.offset_seconds, 4) for s in estimate.segments] == offsets
+    ends = np.cumsum([stop - start for start, stop in order])
+    assert [s.dub_end for s in estimate.segments] == pytest.approx(list(ends), abs=0.04)
+
+
 def test_a_step_of_one_frame_is_found():
     estimate = estimate_of(seconds(0, 35), np.zeros(640), seconds(35, 70))
     assert [round(s.offset_seconds, 4) for s in lines(estimate)] == [0.0, -0.04]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from sync_core.analysis.coherence import BLOCK_SAMPLES
 from sync_core.analysis.fit import Fit
@@ -28,8 +29,8 @@ def heard(*stretches: tuple[int, int, float]) -> np.ndarray:
     return scores
 
 
-def lines_of(fits: list[Fit], *scores: np.ndarray) -> list[tuple[int, int, int]]:
-    runs = runs_without_repeats(fits, np.array(scores))
+def lines_of(fits: list[Fit], *scores: np.ndarray, master_repeats: bool = True) -> list[tuple[int, int, int]]:
+    runs = runs_without_repeats(fits, np.array(scores), lambda *_: master_repeats)
     return [(run.line, run.start, run.stop) for run in runs if run.line != GAP]
 
 
@@ -60,3 +61,11 @@ def test_a_loop_that_begins_before_the_master_is_one_line():
 def test_a_faint_echo_of_a_later_part_does_not_take_an_earlier_part_that_is_heard_far_better():
     found = lines_of([fit(-14), fit(10)], heard((8, 140, 16.0), (170, 400, 1_000.0)), heard((0, 150, 1_000.0)))
     assert [line for line, *_ in found] == [1, 0]
+
+
+@pytest.mark.parametrize("lag_rows", [-70, 120])
+def test_what_is_played_again_or_earlier_is_an_echo_only_if_the_master_repeats_itself(lag_rows):
+    scores = heard((0, 100, CLEAR), (150, 400, CLEAR)), heard((100, 150, CLEAR))
+    fits = [fit(0), fit(lag_rows)]
+    assert [line for line, *_ in lines_of(fits, *scores)] == [0, 0]
+    assert [line for line, *_ in lines_of(fits, *scores, master_repeats=False)] == [0, 1, 0]
