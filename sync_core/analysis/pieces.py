@@ -98,9 +98,15 @@ def _join(samples: NDArray[np.float32], witness: Witness, one: Stretch, other: S
 
 
 def _is_hidden(gap: NDArray[np.float32], one: Stretch, other: Stretch) -> bool:
-    """Whether sound at a cut is rather the programme's, hidden by a voice, than something else in place of a part."""
-    is_cut = _inserted(one, other) <= -_SHORTEST_INSERT_SAMPLES
-    return is_cut and 0 < gap.size < _SHORTEST_SWAP_SAMPLES and gaps.kind_of(gap) is SegmentKind.OTHER
+    """Whether sound at a join is rather the programme's, hidden by a voice, than something else in place of a part.
+
+    So it is where the dub leaves something out, and where it goes back to what is shown again.
+    """
+    inserted = _inserted(one, other)
+    is_cut = inserted <= -_SHORTEST_INSERT_SAMPLES
+    goes_back = inserted > other.first_clear - one.last_clear + 2 * _JOIN_MARGIN_SAMPLES
+    is_short = 0 < gap.size < _SHORTEST_SWAP_SAMPLES
+    return (is_cut or goes_back) and is_short and gaps.kind_of(gap) is SegmentKind.OTHER
 
 
 def _inserted(one: Stretch, other: Stretch) -> float:

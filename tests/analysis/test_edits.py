@@ -88,6 +88,13 @@ def test_what_a_voice_hides_behind_a_cut_is_no_material_of_its_own():
     assert 29.9 < estimate.segments[1].dub_start < 37.1
 
 
+def test_what_a_voice_hides_where_the_dub_goes_back_is_no_material_of_its_own():
+    dub = np.concatenate([seconds(0, 40), seconds(10, 25), seconds(40, 70)])
+    at = np.arange(dub.size) / ANALYSIS_RATE_HZ
+    estimate = estimate_of(dub + RNG.normal(0, 3, dub.size) * ((at > 39.9) & (at < 43.0)))
+    assert [round(s.offset_seconds, 4) for s in estimate.segments] == [0.0, -30.0, -15.0]
+
+
 @pytest.mark.parametrize(
     ("instead", "kind"),
     [(np.zeros(5 * ANALYSIS_RATE_HZ), SegmentKind.SILENCE), (OTHER[: 12 * ANALYSIS_RATE_HZ], SegmentKind.OTHER)],
