@@ -75,17 +75,18 @@ def evidence_of(sides: Sides, pieces: Sequence[Piece], checked: Sequence[Checked
     lines = [fit.line for fit in fits]
     near = [one for one in checked if any(_near(one, line, sides) for line in lines)]
     far = [one for one in checked if not any(_near(one, line, sides) for line in lines)]
-    rivalry = _rivalry(near, far, fits)
+    rivalry = _rivalry(near, far, fits, sides.dub.duration_seconds)
     return Evidence(strength, covered / max(sum(lengths), 1), rivalry, sides.offset(lines[0]))
 
 
-def _rivalry(near: Sequence[Checked], far: Sequence[Checked], fits: Sequence[Fit]) -> float:
+def _rivalry(near: Sequence[Checked], far: Sequence[Checked], fits: Sequence[Fit], dub_seconds: float) -> float:
     """Weigh the best other candidate against the answer.
 
-    Candidates are lags at speed 1: an answer at another speed stands by its own score, beside their coherence.
+    Candidates are lags at speed 1: an answer at another speed, which passes by many lags within the dub, stands by its
+    own score, beside their coherence.
     """
     settled = any(one.distinction is not None for one in near)
-    if settled and all(abs(fit.line.slope - 1.0) < rates.STRETCH_REACH for fit in fits):
+    if settled and all(abs(fit.line.slope - 1.0) * dub_seconds < AGREE_SECONDS for fit in fits):
         own = max(one.weight for one in near)
         return max((one.weight for one in far), default=0.0) / max(own, _FAINTEST)
     own = max([*(fit.score for fit in fits), *(one.coherence for one in near)])

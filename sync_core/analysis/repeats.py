@@ -15,6 +15,8 @@ from sync_core.analysis.line import Line
 from sync_core.analysis.path import GAP, Run
 from sync_core.analysis.track import ANALYSIS_RATE_HZ
 
+_Alike = Callable[[Line, Line, int, int], bool]
+
 _LONGEST_REPEAT_SECONDS = 60.0
 _SHARED = 0.6
 _ENOUGH = 0.25
@@ -23,9 +25,7 @@ _MOSTLY = 0.5
 _SHORTEST_PERIOD_SECONDS = 0.2
 
 
-def runs_without_repeats(
-    fits: Sequence[Fit], scores: NDArray[np.float64], master_repeats: Callable[[Line, Line, int, int], bool]
-) -> list[Run]:
+def runs_without_repeats(fits: Sequence[Fit], scores: NDArray[np.float64], master_repeats: _Alike) -> list[Run]:
     """Find the likeliest way through the lines on which nothing is an echo of what the programme plays twice.
 
     Parameters
@@ -79,25 +79,30 @@ class _Heard:
         return float(np.count_nonzero(self.clear(line)[rows] & as_high) / of)
 
 
-def _repeats(
-    runs: Sequence[Run], fits: Sequence[Fit], heard: _Heard, master_repeats: Callable[[Line, Line, int, int], bool]
-) -> list[Run]:
-    """Find the runs that are echoes of stronger ones: music or a line that the programme plays again."""
+def _repeats(runs: Sequence[Run], fits: Sequence[Fit], heard: _Heard, master_repeats: _Alike) -> list[Run]:
+    """Find the runs that are echoes of stronger ones: music or a line that the programme plays again.
+
+    Only of a dub that is mostly the master's programme may a part be from anywhere in it.
+    """
+    kept, repeats = _parted(runs, fits, heard, lambda *_: True)
+    if sum(run.stop - run.start for run in kept) <= _MOSTLY * heard.gains.shape[1]:
+        return repeats
+    return _parted(runs, fits, heard, master_repeats)[1]
+
+
+def _parted(
+    runs: Sequence[Run], fits: Sequence[Fit], heard: _Heard, master_repeats: _Alike
+) -> tuple[list[Run], list[Run]]:
+    """Part runs into those to keep and echoes of them."""
     kept: list[Run] = []
     repeats: list[Run] = []
     for run in sorted((run for run in runs if run.line != GAP), key=lambda run: -_total(run, heard.gains)):
         is_repeat = any(_repeated(run, stronger, fits, heard, master_repeats) for stronger in kept)
         (repeats if is_repeat else kept).append(run)
-    return repeats
+    return kept, repeats
 
 
-def _repeated(
-    run: Run,
-    stronger: Run,
-    fits: Sequence[Fit],
-    heard: _Heard,
-    master_repeats: Callable[[Line, Line, int, int], bool],
-) -> bool:
+def _repeated(run: Run, stronger: Run, fits: Sequence[Fit], heard: _Heard, master_repeats: _Alike) -> bool:
     """Whether one run is an echo of another.
 
     The stronger run's line is clearly heard in it too, as all repeats of a loop are. Or it may be an echo, and the

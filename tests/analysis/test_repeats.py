@@ -69,3 +69,8 @@ def test_what_is_played_again_or_earlier_is_an_echo_only_if_the_master_repeats_i
     fits = [fit(0), fit(lag_rows)]
     assert [line for line, *_ in lines_of(fits, *scores)] == [0, 0]
     assert [line for line, *_ in lines_of(fits, *scores, master_repeats=False)] == [0, 1, 0]
+
+
+def test_in_a_dub_that_is_mostly_something_else_what_is_played_again_is_an_echo():
+    scores = heard((0, 100, CLEAR)), heard((100, 150, CLEAR))
+    assert [line for line, *_ in lines_of([fit(0), fit(-70)], *scores, master_repeats=False)] == [0]
