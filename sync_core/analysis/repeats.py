@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ _LONGEST_REPEAT_SECONDS = 60.0
 _SHARED = 0.6
 _ENOUGH = 0.25
 _AS_HIGH = 0.5
+_AS_WELL = 0.9
 _MOSTLY = 0.5
 _SHORTEST_PERIOD_SECONDS = 0.2
 
@@ -82,7 +83,7 @@ class _Heard:
 def _repeats(runs: Sequence[Run], fits: Sequence[Fit], heard: _Heard, master_repeats: _Alike) -> list[Run]:
     """Find the runs that are echoes of stronger ones: music or a line that the programme plays again.
 
-    Only of a dub that is mostly the master's programme may a part be from anywhere in it.
+    Only of a dub that is mostly the master's programme may scenes have changed their order.
     """
     kept, repeats = _parted(runs, fits, heard, lambda *_: True)
     if sum(run.stop - run.start for run in kept) <= _MOSTLY * heard.gains.shape[1]:
@@ -98,23 +99,31 @@ def _parted(
     repeats: list[Run] = []
     for run in sorted((run for run in runs if run.line != GAP), key=lambda run: -_total(run, heard.gains)):
         is_repeat = any(_repeated(run, stronger, fits, heard, master_repeats) for stronger in kept)
-        (repeats if is_repeat else kept).append(run)
+        is_ambiguous = bool(kept) and _is_one_of_many(run, fits, heard)
+        (repeats if is_repeat or is_ambiguous else kept).append(run)
     return kept, repeats
 
 
 def _repeated(run: Run, stronger: Run, fits: Sequence[Fit], heard: _Heard, master_repeats: _Alike) -> bool:
     """Whether one run is an echo of another.
 
-    The stronger run's line is clearly heard in it too, as all repeats of a loop are. Or it may be an echo, and the
-    master is alike on both lines, or ends before it on the stronger one.
+    The stronger run's line is clearly heard in it too, as all repeats of a loop are; or its stretch of the master is
+    the stronger run's already; or it is short and goes back in the master while the dub goes on, and the master is
+    alike on both lines, or ends before it on the stronger one.
     """
     is_shared = heard.share(stronger.line, run) > _SHARED * heard.share(run.line, run)
     if is_shared and _apart(run, stronger, fits):
         return True
     weak = _trimmed(_trimmed(run, heard.gains[run.line] > 0), heard.clear(run.line))
     sure = _trimmed(stronger, heard.clear(stronger.line))
+    low, high = _master_span(weak, fits)
+    a, b = _master_span(sure, fits)
+    if min(b, high) - max(a, low) > 0.5 * (high - low):
+        return True
     voices = int(np.count_nonzero(heard.gains[run.line, run.start : run.stop] > 0))
-    if not _is_doubtful(weak, sure, fits, voices):
+    is_short = voices * BLOCK_SAMPLES <= _LONGEST_REPEAT_SECONDS * ANALYSIS_RATE_HZ
+    is_out_of_order = (weak.start > sure.start) != (low > a)
+    if not (is_short and is_out_of_order):
         return False
     if heard.met[stronger.line, weak.start : weak.stop].mean() <= _MOSTLY:
         return True
@@ -122,17 +131,11 @@ def _repeated(run: Run, stronger: Run, fits: Sequence[Fit], heard: _Heard, maste
     return master_repeats(fits[run.line].line, fits[stronger.line].line, *ends)
 
 
-def _is_doubtful(weak: Run, sure: Run, fits: Sequence[Fit], voices: int) -> bool:
-    """Whether one run may be an echo of another.
-
-    Its stretch of the master is the other's already, or it is short and goes back in the master while the dub goes on.
-    """
-    low, high = _master_span(weak, fits)
-    a, b = _master_span(sure, fits)
-    is_taken = min(b, high) - max(a, low) > 0.5 * (high - low)
-    is_out_of_order = (weak.start > sure.start) != (low > a)
-    is_short = voices * BLOCK_SAMPLES <= _LONGEST_REPEAT_SECONDS * ANALYSIS_RATE_HZ
-    return is_taken or (is_short and is_out_of_order)
+def _is_one_of_many(run: Run, fits: Sequence[Fit], heard: _Heard) -> bool:
+    """Whether a run is heard as well on another line: the beeps of a leader fit at every second."""
+    enough = _AS_WELL * heard.share(run.line, run)
+    others = (line for line in range(len(fits)) if _apart(run, replace(run, line=line), fits))
+    return any(heard.share(line, run) >= enough for line in others)
 
 
 def _trimmed(run: Run, heard: NDArray[np.bool_]) -> Run:

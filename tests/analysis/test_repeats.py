@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
 from sync_core.analysis.coherence import BLOCK_SAMPLES
 from sync_core.analysis.fit import Fit
@@ -63,14 +62,26 @@ def test_a_faint_echo_of_a_later_part_does_not_take_an_earlier_part_that_is_hear
     assert [line for line, *_ in found] == [1, 0]
 
 
-@pytest.mark.parametrize("lag_rows", [-70, 120])
-def test_what_is_played_again_or_earlier_is_an_echo_only_if_the_master_repeats_itself(lag_rows):
+def test_what_goes_back_in_the_master_is_an_echo_only_if_the_master_repeats_itself():
+    scores = heard((0, 100, CLEAR), (220, 400, CLEAR)), heard((100, 160, CLEAR)), heard((160, 220, CLEAR))
+    fits = [fit(0), fit(60), fit(-60)]
+    assert 2 not in [line for line, *_ in lines_of(fits, *scores)]
+    assert [line for line, *_ in lines_of(fits, *scores, master_repeats=False)] == [0, 1, 2, 0]
+
+
+def test_what_is_played_again_is_an_echo():
     scores = heard((0, 100, CLEAR), (150, 400, CLEAR)), heard((100, 150, CLEAR))
-    fits = [fit(0), fit(lag_rows)]
-    assert [line for line, *_ in lines_of(fits, *scores)] == [0, 0]
-    assert [line for line, *_ in lines_of(fits, *scores, master_repeats=False)] == [0, 1, 0]
+    assert [line for line, *_ in lines_of([fit(0), fit(-70)], *scores, master_repeats=False)] == [0, 0]
 
 
-def test_in_a_dub_that_is_mostly_something_else_what_is_played_again_is_an_echo():
-    scores = heard((0, 100, CLEAR)), heard((100, 150, CLEAR))
-    assert [line for line, *_ in lines_of([fit(0), fit(-70)], *scores, master_repeats=False)] == [0]
+def test_in_a_dub_that_is_mostly_something_else_what_goes_back_is_an_echo():
+    scores = heard((0, 60, CLEAR)), heard((60, 100, CLEAR))
+    assert [line for line, *_ in lines_of([fit(50), fit(-60)], *scores, master_repeats=False)] == [0]
+
+
+def test_what_is_heard_on_several_lines_alike_is_on_none_of_them():
+    beeps = np.where(np.arange(ROWS) % 4 == 0, CLEAR, SILENT)
+    beside = np.where(np.arange(ROWS) < 60, beeps, SILENT)
+    fits = [fit(-50), fit(0), fit(4), fit(8)]
+    found = lines_of(fits, heard((0, 60, SILENT), (80, 400, CLEAR)), beside, beside, beside)
+    assert [line for line, *_ in found] == [0]
