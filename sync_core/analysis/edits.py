@@ -50,9 +50,9 @@ def divide(pair: Pair, whole: Fit | None, speed: Speed | None = None) -> list[Pi
     if whole and not (clear or peaks):  # what is open is too short to be looked for
         return [Piece(whole, 0, pair.dub.samples.size)]
     found = _divided(pair, Waveforms(pair), peaks, speed.slopes, clear, whole)
-    if whole:
-        return found if _keeps(found, whole) else [Piece(whole, 0, pair.dub.samples.size)]
-    if _covered(found) > _MOSTLY:
+    if whole and not _keeps(found, whole):
+        found = [Piece(whole, 0, pair.dub.samples.size)]
+    if _covered(found) > _MOSTLY or (whole and speed.stretch == 1.0):
         return found
     by_envelopes = _divided(pair, Envelopes(pair), blocks.search(pair, open_rows, speed), (), [], None)
     return by_envelopes if _covered(by_envelopes) > _CLEARLY_MORE * _covered(found) else found

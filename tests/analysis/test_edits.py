@@ -246,6 +246,29 @@ def test_black_in_a_dub_whose_phases_were_moved():
     assert [s.offset_seconds for s in lines(estimate)] == pytest.approx([0.0, -8.0], abs=5e-3)
 
 
+def played_at(speed, samples):
+    """Play faster with the pitch kept, by laying windows of a tenth of a second closer together."""
+    size, step = ANALYSIS_RATE_HZ // 10, ANALYSIS_RATE_HZ // 20
+    out = np.zeros(int(samples.size / speed) + size)
+    for at in range(0, int((samples.size - size) / speed), step):
+        out[at : at + size] += np.hanning(size) * samples[int(at * speed) : int(at * speed) + size]
+    return out
+
+
+def test_a_moment_that_fits_by_chance_is_not_told_in_place_of_another_speed():
+    dub = played_at(25 / 24, programme(70.0, seed=21, carrier_seed=25))
+    dub[30 * ANALYSIS_RATE_HZ : 34 * ANALYSIS_RATE_HZ] += 0.2 * seconds(3, 7)
+    estimate = estimate_of(dub)
+    assert not lines(estimate)
+    assert [round(one.offset_seconds, 3) for one in estimate.candidates] == [-27.0]
+
+
+def test_another_speed_is_heard_though_all_phases_were_moved():
+    (whole,) = lines(estimate_of(played_at(25 / 24, programme(70.0, seed=21, carrier_seed=25))))
+    assert whole.speed_ratio == pytest.approx(25 / 24)
+    assert whole.offset_seconds == pytest.approx(0.0, abs=5e-3)
+
+
 def test_a_leader_is_told_but_is_no_edit():
     tone = 0.1 * np.sin(2 * np.pi * 1000 * np.arange(15 * ANALYSIS_RATE_HZ) / ANALYSIS_RATE_HZ)
     estimate = estimate_of(tone, np.zeros(5 * ANALYSIS_RATE_HZ), seconds(0, 50))
