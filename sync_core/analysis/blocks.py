@@ -68,6 +68,7 @@ def search(pair: Pair, open_rows: NDArray[np.bool_], speed: Speed) -> list[list[
 
 
 def best_lags(pair: Pair, starts: Sequence[int], block_hops: int, speed: Speed) -> list[list[BlockPeak]]:
+    """Find the lags in the master at which each block is most alike, best first."""
     peaks = plane.block_peaks(
         pair.master_features,
         pair.dub_features,

@@ -34,7 +34,7 @@ def runs_without_repeats(fits: Sequence[Fit], scores: NDArray[np.float64], maste
     scores : [shape=(n_fits, n_rows)]
         As `evidence.along` gives them.
     master_repeats
-        Whether the master is alike where two lines put a stretch of the dub, as `Witness.master_repeats` tells.
+        Whether the master is alike where two lines put a stretch of the dub, as `witnesses.master_repeats` tells.
     """
     gains = path.emissions(scores)
     runs = path.best_path(gains)
@@ -86,7 +86,7 @@ def _repeats(runs: Sequence[Run], fits: Sequence[Fit], heard: _Heard, master_rep
     Only of a dub that is mostly the master's programme may scenes have changed their order.
     """
     kept, repeats = _parted(runs, fits, heard, lambda *_: True)
-    if sum(run.stop - run.start for run in kept) <= _MOSTLY * heard.gains.shape[1]:
+    if not repeats or sum(run.stop - run.start for run in kept) <= _MOSTLY * heard.gains.shape[1]:
         return repeats
     return _parted(runs, fits, heard, master_repeats)[1]
 
@@ -99,8 +99,7 @@ def _parted(
     repeats: list[Run] = []
     for run in sorted((run for run in runs if run.line != GAP), key=lambda run: -_total(run, heard.gains)):
         is_repeat = any(_repeated(run, stronger, fits, heard, master_repeats) for stronger in kept)
-        is_ambiguous = bool(kept) and _is_one_of_many(run, fits, heard)
-        (repeats if is_repeat or is_ambiguous else kept).append(run)
+        (repeats if is_repeat or (kept and _is_one_of_many(run, fits, heard)) else kept).append(run)
     return kept, repeats
 
 

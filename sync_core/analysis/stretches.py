@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sync_core.analysis import repeats, ridge, unheard
+from sync_core.analysis import repeats, ridge, unheard, witnesses
 from sync_core.analysis.coherence import BLOCK_SAMPLES
 from sync_core.analysis.fit import Fit
 from sync_core.analysis.heard_lines import Heard
@@ -26,20 +27,16 @@ def find(witness: Witness, everything: Sequence[Heard]) -> list[Stretch]:
     """Find which stretch of the dub lies on which of the lines that are heard, and fit each on its own span."""
     fits = [heard.fit for heard in everything]
     scores = np.array([heard.scores for heard in everything])
-    runs = repeats.runs_without_repeats(fits, scores, witness.master_repeats)
-    runs = unheard.taken_out(runs, scores, lambda *rows: _is_heard(witness, fits, *rows))
+    runs = repeats.runs_without_repeats(fits, scores, partial(witnesses.master_repeats, witness))
+    runs = unheard.taken_out(runs, scores, lambda line, *rows: _is_heard(witness, fits[line], *rows))
     found = (_refitted(witness, run, fits[run.line], scores[run.line]) for run in runs if run.line != GAP)
     return [stretch for stretch in found if stretch]
 
 
-def _is_heard(witness: Witness, fits: Sequence[Fit], line: int, first_row: int, last_row: int) -> bool:
-    """Whether the sum of some rows stands on a line, as far from it as the line may wander."""
-    whole = fits[line].line
-    span = replace(whole, start_sample=first_row * BLOCK_SAMPLES, stop_sample=last_row * BLOCK_SAMPLES)
-    fit = witness.fit(span)
-    within = witness.within_samples + fits[line].wow_seconds * ANALYSIS_RATE_HZ
-    middle = (span.start_sample + span.stop_sample) // 2
-    return fit is not None and fit.score >= witness.least_score and fit.line.distance(whole, middle) <= within
+def _is_heard(witness: Witness, whole: Fit, first_row: int, last_row: int) -> bool:
+    """Whether the sum of some rows stands on a line."""
+    span = replace(whole.line, start_sample=first_row * BLOCK_SAMPLES, stop_sample=last_row * BLOCK_SAMPLES)
+    return witnesses.is_heard(witness, span, whole.wow_seconds * ANALYSIS_RATE_HZ)
 
 
 def _refitted(witness: Witness, run: Run, whole: Fit, scores: NDArray[np.float64]) -> Stretch | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,8 +57,8 @@ class Witness(Protocol):
     def steps(self, found: Fit, first: int, last: int) -> Steps:
         """Agreement with a line in steps between two dub samples, about 0 where there is none."""
 
-    def master_repeats(self, one: Line, other: Line, first: int, last: int) -> bool:
-        """Whether the master is alike where two lines put the dub samples from `first` up to `last`."""
+    def of_master(self) -> Witness:
+        """Ask the same of the master against itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +87,8 @@ class Waveforms:
             found = self.fit(replace(found.line, start_sample=first, stop_sample=last)) or found
         return boundaries.coherence_steps(self.pair.master, self.pair.dub, found, first, last)
 
-    def master_repeats(self, one: Line, other: Line, first: int, last: int) -> bool:
-        return _repeats(replace(self, pair=self.pair.of_master()), one, other, first, last)
+    def of_master(self) -> Self:
+        return replace(self, pair=self.pair.of_master())
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +141,8 @@ class Envelopes:
         doubt = self._DOUBT * float(np.sqrt(self.pair.dub_features.values.shape[0]))
         return Steps(np.asarray(products, np.float64), np.asarray(sounds, np.float64), doubt)
 
-    def master_repeats(self, one: Line, other: Line, first: int, last: int) -> bool:
-        return _repeats(replace(self, pair=self.pair.of_master()), one, other, first, last)
+    def of_master(self) -> Self:
+        return replace(self, pair=self.pair.of_master())
 
     def _products(self, line: Line, begin: int, end: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Products of features along a line, and their variance for unlike sound, for hops `begin` to `end`."""
@@ -163,13 +163,19 @@ class Envelopes:
         return np.divide(ours, FULL_SCALE), np.divide(theirs, FULL_SCALE), np.asarray(inside, np.bool_)
 
 
-def _repeats(of_master: Witness, one: Line, other: Line, first: int, last: int) -> bool:
+def is_heard(witness: Witness, line: Line, wandering: float = 0.0) -> bool:
+    """Whether the sum of all on a line's span stands on it, or as far from it as it may wander besides, samples."""
+    fit = witness.fit(line)
+    middle = (line.start_sample + line.stop_sample) // 2
+    within = witness.within_samples + wandering
+    return fit is not None and fit.score >= witness.least_score and fit.line.distance(line, middle) <= within
+
+
+def master_repeats(witness: Witness, one: Line, other: Line, first: int, last: int) -> bool:
+    """Whether the master is alike where two lines put the dub samples from `first` up to `last`."""
     slope = one.slope / other.slope
     start, stop = (round(other.slope * at + other.lag) for at in (first, last))
-    line = Line(one.lag - slope * other.lag, slope, start, stop)
-    found = of_master.fit(line)
-    within = found is not None and found.line.distance(line, (start + stop) // 2) <= of_master.within_samples
-    return within and found is not None and found.score >= of_master.least_score
+    return is_heard(witness.of_master(), Line(one.lag - slope * other.lag, slope, start, stop))
 
 
 def _named_near(stretch: float) -> tuple[float, ...]:

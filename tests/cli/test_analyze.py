@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import fields
+from pathlib import Path
 
 import pytest
 
@@ -77,3 +80,14 @@ def test_a_large_dub_is_decoded_by_a_process_that_was_started_ahead(run: Run, mo
     ended = run("analyze", "master.wav", "late.wav")
     assert "dub is 0.500 s late" in ended.stdout
     assert [type(decoder) for decoder in given] == [DecoderProcess]
+
+
+def test_a_pair_of_files_waits_for_no_library_that_it_does_not_use(recordings: Path) -> None:
+    program = (
+        "import sys; from handlers.cli.main import app; "
+        "app(['analyze', 'master.wav', 'late.wav'], standalone_mode=False); "
+        "print({'asyncio', 'pydantic', 'scipy', 'sync_core.models.device', 'torch'} & set(sys.modules))"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], cwd=recordings, capture_output=True, text=True, check=True)
+    assert "dub is 0.500 s late" in ended.stdout
+    assert ended.stdout.splitlines()[-1] == "set()"
