@@ -79,6 +79,11 @@ def test_in_a_dub_that_is_mostly_something_else_what_goes_back_is_an_echo():
     assert [line for line, *_ in lines_of([fit(50), fit(-60)], *scores, master_repeats=False)] == [0]
 
 
+def test_what_goes_back_after_the_master_has_ended_is_an_echo():
+    scores = heard((0, 260, CLEAR), (260, 400, UNMET)), heard((300, 350, CLEAR))
+    assert [line for line, *_ in lines_of([fit(50), fit(-300)], *scores, master_repeats=False)] == [0]
+
+
 def test_what_is_heard_on_several_lines_alike_is_on_none_of_them():
     beeps = np.where(np.arange(ROWS) % 4 == 0, CLEAR, SILENT)
     beside = np.where(np.arange(ROWS) < 60, beeps, SILENT)
