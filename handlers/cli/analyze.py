@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from sync_core.domain.media import MediaPolicy, MediaScheme, parse_media_ref
-from sync_core.domain.methods import DEFAULT_AI_MODEL, AiModel, Depth, Method
+from sync_core.domain.methods import DEFAULT_AI_MODEL, AiModel, Depth, Method, parse_ai_model, parse_methods
 from sync_core.domain.result_document import result_document
-from sync_core.jobs.csv_rows import parse_ai_model, parse_methods
 
 if TYPE_CHECKING:
     from sync_core.domain.result import AnalysisResult, Progress

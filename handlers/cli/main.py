@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 some items failed, 2 bad usage or input, 3 service not rea
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Mapping
 from importlib import import_module
@@ -91,6 +92,8 @@ def main() -> None:
     except SyncError as error:
         typer.echo(error_text(error), err=True)
         sys.exit(exit_code(error))
+    finally:
+        gc.freeze()  # the last collection would look at every object, to free what ends with the process anyway
 
 
 if __name__ == "__main__":

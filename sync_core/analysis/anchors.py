@@ -14,6 +14,7 @@ from sync_core.analysis.line import Line
 from sync_core.analysis.parallel import on_two_cores
 from sync_core.analysis.plane import BlockPeak
 from sync_core.analysis.progress import ignore
+from sync_core.analysis.spread import spread
 from sync_core.analysis.track import ANALYSIS_RATE_HZ, Track
 
 CONFIRMED_SCORE = 7.0
@@ -120,6 +121,6 @@ def _stacked(rows: NDArray[np.float32], seconds: NDArray[np.float64]) -> tuple[f
         spectrum.sum(axis=0, out=total)
         spectrum *= step
     waves = fourier.irfft(sums, size)[:, : rows.shape[1]]
-    scores = np.abs(waves).max(axis=1) / np.maximum(ridge.spread(waves), 1e-12)
+    scores = np.abs(waves).max(axis=1) / np.maximum(spread(waves), 1e-12)
     best = int(np.argmax(scores))
     return (best - count) * _SLOPE_STEP, int(np.argmax(np.abs(waves[best]))) - REACH_SAMPLES, float(scores[best])

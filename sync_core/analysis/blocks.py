@@ -34,11 +34,8 @@ def unexplained(pair: Pair, whole: Fit | None) -> NDArray[np.bool_]:
     if whole is None:
         return np.asarray(loud)
     explained = np.zeros(rows, bool)
-    half = (
-        np.median(np.diff(whole.window_seconds)) / 2
-        if len(whole.window_seconds) > 1
-        else rows * BLOCK_SAMPLES / ANALYSIS_RATE_HZ
-    )
+    apart = np.sort(np.diff(whole.window_seconds))
+    half = apart[apart.size // 2] / 2 if apart.size else rows * BLOCK_SAMPLES / ANALYSIS_RATE_HZ
     for middle, score in zip(whole.window_seconds, whole.window_scores, strict=True):
         if score > ridge.CLEAR_SCORE:
             first, last = ((middle + side * half) * ANALYSIS_RATE_HZ / BLOCK_SAMPLES for side in (-1, 1))

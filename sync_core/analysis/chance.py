@@ -13,9 +13,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from sync_core.analysis import coherence, ridge
+from sync_core.analysis import coherence
 from sync_core.analysis.coherence import REACH_SAMPLES
 from sync_core.analysis.pieces import Piece
+from sync_core.analysis.spread import spread
 from sync_core.analysis.track import Track
 
 _MOST_BLOCKS = 480
@@ -44,5 +45,5 @@ def _is_by_chance(master: Track, dub: Track, piece: Piece, on_block: Callable[[i
     if not len(rows):
         return False
     near = rows[:, REACH_SAMPLES - _NEAR_COLUMNS : REACH_SAMPLES + _NEAR_COLUMNS + 1]
-    heights = near[:, np.argmax(near.sum(axis=0))] / np.maximum(ridge.spread(rows), 1e-9)
+    heights = near[:, np.argmax(near.sum(axis=0))] / np.maximum(spread(rows), 1e-9)
     return bool(np.minimum(heights, _CLEAR).mean() < _LEAST_USUAL and heights.max() < _THE_SAME)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from sync_core.analysis import fourier
 from sync_core.analysis.methods.base import FULL_SCALE, Features
 from sync_core.analysis.parallel import on_two_cores
+from sync_core.analysis.spread import spread
 
 LEAST_OVERLAP_SECONDS = 1.5
 
@@ -101,9 +102,9 @@ def _lag_order(circular: NDArray[np.float32], n_dub: int, lags: int) -> NDArray[
 
 
 def standardised(values: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Divide values over all lags by their spread, estimated by the median magnitude so that peaks don't count."""
-    spread = float(np.median(np.abs(values[:: max(values.size // 200_000, 1)]))) / 0.6745
-    return np.asarray(values / (spread or 1.0), np.float32)
+    """Divide values over all lags by their spread."""
+    usual = float(spread(values[:: max(values.size // 200_000, 1)]))
+    return np.asarray(values / (usual or 1.0), np.float32)
 
 
 def peaks(scores: NDArray[np.float32], first_lag: int, count: int, *, apart: int = 5) -> list[LagPeak]:

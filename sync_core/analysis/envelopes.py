@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from sync_core.analysis import fourier, ridge
 from sync_core.analysis.fit import Fit
 from sync_core.analysis.line import Line
+from sync_core.analysis.spread import spread
 from sync_core.analysis.track import ANALYSIS_RATE_HZ, Track
 
 _HOP = 32
@@ -122,7 +123,7 @@ def _delay(ours: NDArray[np.float32], theirs: NDArray[np.float32]) -> tuple[floa
     spectrum = (fourier.rfft(ours, size) * np.conj(fourier.rfft(theirs, size))).sum(axis=0)
     wave = fourier.irfft(spectrum, size)
     near = np.concatenate([wave[-_REACH_HOPS:], wave[: _REACH_HOPS + 1]])
-    noise = float(ridge.spread(np.concatenate([wave[-10 * _REACH_HOPS :], wave[: 10 * _REACH_HOPS]])))
+    noise = float(spread(np.concatenate([wave[-10 * _REACH_HOPS :], wave[: 10 * _REACH_HOPS]])))
     top = int(np.clip(np.argmax(near), 1, near.size - 2))
     before, here, after = (float(near[top + k]) for k in (-1, 0, 1))
     bend = before - 2 * here + after

@@ -8,9 +8,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from sync_core.analysis import coherence, ridge
+from sync_core.analysis import coherence
 from sync_core.analysis.coherence import BLOCK_SAMPLES, REACH_SAMPLES
 from sync_core.analysis.line import Line
+from sync_core.analysis.spread import spread
 from sync_core.analysis.track import ANALYSIS_RATE_HZ, Track
 
 _CHUNK_ROWS = 512
@@ -51,6 +52,6 @@ def along(
         some = starts[chunk : chunk + _CHUNK_ROWS]
         picture = coherence.correlogram(master, dub, around, some, blocks_per_row=1, on_block=on_block)
         near = picture.rows[:, REACH_SAMPLES - reach : REACH_SAMPLES + reach + 1]
-        heights = np.abs(near).max(axis=1) / np.maximum(ridge.spread(picture.rows[:, ::_NOISE_COLUMNS]), 1e-9)
+        heights = np.abs(near).max(axis=1) / np.maximum(spread(picture.rows[:, ::_NOISE_COLUMNS]), 1e-9)
         scores[some // BLOCK_SAMPLES] = np.where(picture.blocks > 0, heights, 0.0)
     return scores

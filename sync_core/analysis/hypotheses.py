@@ -14,6 +14,7 @@ from sync_core.analysis.methods.base import Features
 from sync_core.analysis.parallel import on_two_cores
 from sync_core.analysis.phase import PhaseScores
 from sync_core.analysis.progress import ignore
+from sync_core.analysis.spread import spread
 from sync_core.analysis.track import Track
 from sync_core.domain.methods import Method
 
@@ -163,11 +164,13 @@ def check(
 def _first_looks(
     master: Track, dub: Track, proposals: Sequence[Proposal], on_block: Callable[[int], None]
 ) -> list[Checked]:
-    """Glance at all; where one stands out by far, only those that may be its rivals are worth more."""
+    """Glance at all; where one stands out by far, only it and those that may be its rivals are worth more."""
     glances = _looks(master, dub, proposals, GLANCE_BLOCKS, on_block)
     best = max((one.coherence for one in glances), default=0.0)
     least = _DOUBTFUL_SHARE * best if best >= _CLEAR_GLANCE else 0.0
     worth_more = [one for one, glance in zip(proposals, glances, strict=True) if glance.coherence >= least]
+    if len(worth_more) == 1:  # the second look is all that it needs
+        return glances
     return [
         *_looks(master, dub, worth_more, FIRST_LOOK_BLOCKS, on_block),
         *(glance for glance in glances if glance.coherence < least),
@@ -276,5 +279,5 @@ def _spread_windows(starts: NDArray[np.int64], most: int) -> NDArray[np.int64]:
 
 def _wandering(rows: NDArray[np.float32]) -> float:
     """Add up the rows' own peaks, wherever each is: high for a drift that smears the sum."""
-    heights = np.abs(rows).max(axis=1) / np.maximum(ridge.spread(rows), 1e-12)
+    heights = np.abs(rows).max(axis=1) / np.maximum(spread(rows), 1e-12)
     return float(np.sqrt(np.square(np.maximum(heights - _CHANCE_PEAK, 0.0)).sum()))

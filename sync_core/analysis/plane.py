@@ -16,12 +16,12 @@ from sync_core.analysis import fourier
 from sync_core.analysis.correlation import hop_energies
 from sync_core.analysis.methods.base import FULL_SCALE, Features
 from sync_core.analysis.parallel import on_two_cores
+from sync_core.analysis.spread import spread
 
 _FFT_HOPS = 4096
 _GROUP_CELLS = 6_000_000
 _BIN_HOPS = 8
 _LEAST_CONTENT = 100.0
-_NOISE_OF_MAD = 0.6745
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,7 @@ def _stretched(values: NDArray[np.int8], start: int, hops: int, stretch: float, 
 def _row_peaks(
     row: NDArray[np.float32], start: int, hops: int, span: int, stretch: float, count: int
 ) -> list[BlockPeak]:
-    noise = float(np.median(np.abs(row[:: max(row.size // 20_000, 1)]))) / _NOISE_OF_MAD
+    noise = float(spread(row[:: max(row.size // 20_000, 1)]))
     if noise <= 0:
         return []
     usable = row.size // _BIN_HOPS * _BIN_HOPS

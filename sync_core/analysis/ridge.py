@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sync_core.analysis.coherence import REACH_SAMPLES, Correlogram
+from sync_core.analysis.spread import spread
 from sync_core.analysis.track import ANALYSIS_RATE_HZ
 
 CLEAR_SCORE = 6.0
@@ -20,7 +21,6 @@ _NEAR_SAMPLES = 4
 _SEEDS = 24
 _FEWEST_FOR_SLOPE = 3
 _ROUNDS = 3
-_NOISE_OF_MAD = 0.6745
 _PEAK_REACH = _NEAR_SAMPLES + _TAPS
 
 
@@ -56,14 +56,6 @@ class Ridge:
 
     def at(self, seconds: NDArray[np.float64] | float) -> NDArray[np.float64] | float:
         return self.delay + self.slope * seconds
-
-
-def spread(values: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Estimate each row's standard deviation from the median magnitude, so that the peak does not count."""
-    sizes = np.abs(values)
-    middle = sizes.shape[-1] // 2
-    sizes.partition(middle, axis=-1)  # np.median takes nearly twice as long
-    return np.asarray(sizes[..., middle] / _NOISE_OF_MAD, np.float64)
 
 
 def peak_score(row: NDArray[np.float32]) -> float:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sync_core.analysis import ridge
 from sync_core.analysis.coherence import REACH_SAMPLES, Correlogram
 from sync_core.analysis.ridge import Ridge
+from sync_core.analysis.spread import spread
 from sync_core.analysis.track import ANALYSIS_RATE_HZ
 
 WIDEST_SECONDS = 0.015
@@ -55,7 +56,7 @@ def notice(picture: Correlogram, found: Ridge) -> Wander | None:
     kept = picture.blocks > 0
     rows, seconds = picture.rows[kept], picture.centre_seconds[kept]
     whole = np.rint(found.at(seconds)).astype(np.int64)
-    noise = np.maximum(ridge.spread(rows), 1e-12)
+    noise = np.maximum(spread(rows), 1e-12)
     close = found.sign * ridge.straightened(rows, whole, _REACH)
     on_line = close[:, _REACH - _ON_THE_LINE : _REACH + _ON_THE_LINE + 1].max(axis=1) / noise
     if not _wanders(close.max(axis=1) / noise, on_line):  # so it is mostly, and what follows takes memory

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from sync_core.domain.errors import InputError
+from sync_core.domain.lists import split_list
+
 
 class Method(StrEnum):
     """A way to find candidates for the offset."""
@@ -56,3 +59,34 @@ def label(method: Method, model: AiModel | None = None) -> str:
     if method is Method.AI and model is not None:
         return f"{_LABELS[method]} ({_MODEL_LABELS[model]})"
     return _LABELS[method]
+
+
+def parse_methods(text: str) -> tuple[Method, ...]:
+    """Read a comma-separated list of methods; empty means the three signal methods.
+
+    Raises
+    ------
+    InputError
+        If one is not known.
+    """
+    names = split_list(text.lower())
+    unknown = [name for name in names if name not in set(Method)]
+    if unknown:
+        raise InputError(f"unknown method {', '.join(unknown)}; known are {', '.join(Method)}")
+    return tuple(dict.fromkeys(Method(name) for name in names)) or DEFAULT_METHODS
+
+
+def parse_ai_model(text: str) -> AiModel | None:
+    """Read the name of an AI model; empty means none named.
+
+    Raises
+    ------
+    InputError
+        If it is not known.
+    """
+    name = text.strip().lower()
+    if not name:
+        return None
+    if name not in set(AiModel):
+        raise InputError(f"unknown ai_model {name}; known are {', '.join(AiModel)}")
+    return AiModel(name)

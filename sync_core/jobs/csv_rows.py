@@ -13,8 +13,9 @@ from typing import TypeVar
 
 from sync_core.domain.batch import ItemRequest
 from sync_core.domain.errors import InputError, InputProblem, InvalidBatch, PathNotAllowed, TooLarge
+from sync_core.domain.lists import split_list
 from sync_core.domain.media import MediaPolicy, MediaScheme, parse_media_ref
-from sync_core.domain.methods import DEFAULT_AI_MODEL, DEFAULT_METHODS, AiModel, Method
+from sync_core.domain.methods import DEFAULT_AI_MODEL, Method, parse_ai_model, parse_methods
 
 csv.field_size_limit(sys.maxsize)  # the upload's size bounds a cell; a long one is reported with its line, not raised
 
@@ -278,43 +279,6 @@ def allowed_path(text: str, policy: MediaPolicy) -> str:
     ref = parse_media_ref(text)
     checked = policy.check(ref)
     return text if ref.location.startswith("/") or ref.scheme is not MediaScheme.FILE else str(checked)
-
-
-def parse_methods(text: str) -> tuple[Method, ...]:
-    """Read a comma-separated list of methods; empty means the three signal methods.
-
-    Raises
-    ------
-    InputError
-        If one is not known.
-    """
-    names = split_list(text.lower())
-    unknown = [name for name in names if name not in set(Method)]
-    if unknown:
-        raise InputError(f"unknown method {', '.join(unknown)}; known are {', '.join(Method)}")
-    return tuple(dict.fromkeys(Method(name) for name in names)) or DEFAULT_METHODS
-
-
-def parse_ai_model(text: str) -> AiModel | None:
-    """Read the name of an AI model; empty means none named.
-
-    Raises
-    ------
-    InputError
-        If it is not known.
-    """
-    name = text.strip().lower()
-    if not name:
-        return None
-    if name not in set(AiModel):
-        raise InputError(f"unknown ai_model {name}; known are {', '.join(AiModel)}")
-    return AiModel(name)
-
-
-def split_list(text: str) -> tuple[str, ...]:
-    """Split a cell that holds a list, at commas or semicolons; blanks are left out."""
-    parts = (part.strip() for part in text.replace(";", ",").split(","))
-    return tuple(part for part in parts if part)
 
 
 def _parse_channels(text: str) -> bool:

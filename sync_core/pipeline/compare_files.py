@@ -20,13 +20,13 @@ from sync_core.jobs.ports.analyzer import AnalysisRequest, OnProgress
 from sync_core.media.locate import Locate, nowhere
 from sync_core.pipeline.ai_settings import ON_THE_CPU, AiSettings, why_unavailable
 from sync_core.pipeline.assemble import assemble
-from sync_core.pipeline.decoder_process import DecoderProcess
 from sync_core.pipeline.load_pair import load_pair
 from sync_core.pipeline.load_track import Loaded
 from sync_core.pipeline.sources import Source, find_source
 
 if TYPE_CHECKING:
     from sync_core.pipeline.ai import Prepared
+    from sync_core.pipeline.decoder_process import DecoderProcess
     from sync_core.pipeline.quick import Sampled
 
 _DECODED = 0.6

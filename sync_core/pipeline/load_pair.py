@@ -7,14 +7,15 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from sync_core.domain.errors import MediaError
 from sync_core.media.decode import AudioReader
-from sync_core.pipeline.decoder_process import DecoderProcess
-from sync_core.pipeline.load_apart import load_apart
 from sync_core.pipeline.load_track import Loaded, LoadOrder, Spans, Stopped, load_parts, load_track
 from sync_core.pipeline.sources import LocalSource, Source
+
+if TYPE_CHECKING:
+    from sync_core.pipeline.decoder_process import DecoderProcess
 
 _Load = Callable[[Callable[[], bool], Callable[[float], None]], Loaded]
 
@@ -58,8 +59,7 @@ def load_pair(
     if master.identity == dub.identity:
         (loaded,) = _run([_Job(partial(load_track, ours))], on_progress)
         return loaded, loaded
-    load = partial(load_apart, decoder=decoder) if decoder or _is_long(dub) else load_track
-    jobs = [_Job(partial(load_track, LoadOrder(master, spool / "master"))), _Job(partial(load, ours))]
+    jobs = [_Job(partial(load_track, LoadOrder(master, spool / "master"))), _Job(partial(_load_dub, decoder, ours))]
     first, other = _run(jobs, on_progress)
     return first, other
 
@@ -87,6 +87,20 @@ def load_spans(wanted: Sequence[tuple[Source, Spans]], *, on_progress: Callable[
         Of the first file that fails.
     """
     return _run([_Job(partial(load_parts, source, spans)) for source, spans in wanted], on_progress)
+
+
+def _load_dub(
+    decoder: DecoderProcess | None,
+    order: LoadOrder,
+    is_over: Callable[[], bool],
+    on_fraction: Callable[[float], None],
+) -> Loaded:
+    """Decode in another process what is worth it, beside the master's decoding here."""
+    if decoder is None and not _is_long(order.source):
+        return load_track(order, is_over, on_fraction)
+    from sync_core.pipeline.load_apart import load_apart
+
+    return load_apart(order, is_over, on_fraction, decoder)
 
 
 def _is_long(source: Source) -> bool:
