@@ -35,7 +35,7 @@ _OPTIONS = {
 
 _WAV_OPTIONS = {"max_size": "131072", "max_probe_packets": "2"}
 """WAV is read in packets of 128 kB: with FFmpeg's 16 kB a third of the time went into what each packet costs. Two of
-them tell as well as its 2500 whether what is there is DTS."""
+them tell whether what is there is DTS, if it begins within 1.5 s at CD rates; FFmpeg's 2500 take 12 ms more."""
 
 
 def open_container(file: Path | RemoteFile, name: str) -> InputContainer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -9,9 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from sync_core.domain.errors import MediaError
 from sync_core.media.decode import AudioReader
-from sync_core.pipeline.load_track import Loaded, LoadOrder, Spans, Stopped, load_parts, load_track
+from sync_core.pipeline.load_track import Loaded, LoadOrder, Spans, Stopped, load_if_shorter, load_parts, load_track
 from sync_core.pipeline.sources import LocalSource, Source
 
 if TYPE_CHECKING:
@@ -96,22 +96,14 @@ def _load_dub(
     on_fraction: Callable[[float], None],
 ) -> Loaded:
     """Decode in another process what is worth it, beside the master's decoding here."""
-    if decoder is None and not _is_long(order.source):
-        return load_track(order, is_over, on_fraction)
+    if decoder is None:
+        longest = APART_SECONDS if isinstance(order.source, LocalSource) else math.inf
+        loaded = load_if_shorter(order, is_over, on_fraction, longest)
+        if loaded:
+            return loaded
     from sync_core.pipeline.load_apart import load_apart
 
     return load_apart(order, is_over, on_fraction, decoder)
-
-
-def _is_long(source: Source) -> bool:
-    """Whether a local file announces that decoding it will take a while; a bad one's error is left to that."""
-    if not isinstance(source, LocalSource):
-        return False
-    try:
-        with _reader(source) as reader:
-            return reader.info.duration_seconds >= APART_SECONDS
-    except MediaError:
-        return False
 
 
 def _reader(source: LocalSource) -> AudioReader:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,9 +68,20 @@ def load_track(order: LoadOrder, is_over: Callable[[], bool], on_fraction: Calla
     Stopped
         If `is_over` turned true meanwhile.
     """
+    loaded = load_if_shorter(order, is_over, on_fraction, math.inf)
+    assert loaded
+    return loaded
+
+
+def load_if_shorter(
+    order: LoadOrder, is_over: Callable[[], bool], on_fraction: Callable[[float], None], than_seconds: float
+) -> Loaded | None:
+    """Decode a file as `load_track` does; None for one that announces to be as long as given, or longer."""
     try:
-        with order.source.opened(is_over) as file:
-            return _load(order, file, is_over, on_fraction)
+        with order.source.opened(is_over) as file, _reader(order, file) as reader:
+            if reader.info.duration_seconds >= than_seconds:
+                return None
+            return _load(order, reader, is_over, on_fraction)
     except Interrupted:
         raise Stopped from None
 
@@ -83,24 +95,27 @@ def load_parts(
         return _load_spans(reader, spans, is_over, on_fraction)
 
 
-def _load(
-    order: LoadOrder, file: Path | RemoteFile, is_over: Callable[[], bool], on_fraction: Callable[[float], None]
-) -> Loaded:
+def _reader(order: LoadOrder, file: Path | RemoteFile) -> AudioReader:
     ref = order.source.ref
-    with AudioReader(file, str(ref), stream=ref.stream, channel=ref.channel, per_channel=order.per_channel) as reader:
-        builders = _builders(order, reader)
-        peak = 0.0
-        for block in reader.blocks():
-            if is_over():
-                raise Stopped
-            for builder, row in zip(builders, block, strict=True):
-                builder.push(row)
-            peak = max(peak, float(np.abs(block[0]).max(initial=0.0)))
-            on_fraction(reader.fraction_read)
-        on_fraction(1.0)
-        mix, *singles = [builder.finish() for builder in builders]
-        names = [f"ch:{index} {reader.channels[index]}" for index in range(len(singles))]
-        return Loaded(mix, tuple(zip(names, singles, strict=True)), reader.info, peak < _SILENT_PEAK)
+    return AudioReader(file, str(ref), stream=ref.stream, channel=ref.channel, per_channel=order.per_channel)
+
+
+def _load(
+    order: LoadOrder, reader: AudioReader, is_over: Callable[[], bool], on_fraction: Callable[[float], None]
+) -> Loaded:
+    builders = _builders(order, reader)
+    peak = 0.0
+    for block in reader.blocks():
+        if is_over():
+            raise Stopped
+        for builder, row in zip(builders, block, strict=True):
+            builder.push(row)
+        peak = max(peak, float(np.abs(block[0]).max(initial=0.0)))
+        on_fraction(reader.fraction_read)
+    on_fraction(1.0)
+    mix, *singles = [builder.finish() for builder in builders]
+    names = [f"ch:{index} {reader.channels[index]}" for index in range(len(singles))]
+    return Loaded(mix, tuple(zip(names, singles, strict=True)), reader.info, peak < _SILENT_PEAK)
 
 
 def _load_spans(
