@@ -17,12 +17,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sync_core.analysis import fourier, lengths
+from sync_core.analysis import fourier, lengths, spectra
 from sync_core.analysis.lengths import Lengths
 from sync_core.analysis.line import Line
 from sync_core.analysis.parallel import on_two_cores
@@ -31,13 +30,9 @@ from sync_core.analysis.track import ANALYSIS_RATE_HZ, Track
 BLOCK_SAMPLES = 4096
 REACH_SAMPLES = 960
 """Residual delays up to 60 ms to either side."""
-LOWEST_HZ, HIGHEST_HZ = 80.0, 7_200.0
-QUIETEST_RMS = 1.5e-5
-"""Blocks below this in-band level (-96 dBFS) are quantisation noise, which can be the same in any two files."""
 
 _BATCH_BLOCKS = 96
 """Fewer take longer: the two threads wait for the interpreter with each numpy call."""
-_RAMP_BINS = 64
 _TINY = np.float32(1e-30)
 
 
@@ -112,8 +107,8 @@ def correlogram(
         middles = np.add.reduceat(batch, edges) / np.diff(np.append(edges, len(batch))) + BLOCK_SAMPLES / 2
         centres[done] = middles / ANALYSIS_RATE_HZ
         if any(dub.sounds(int(start), int(start) + BLOCK_SAMPLES) for start in batch):
-            spectra, loud = _whitened(master.samples, dub.samples, batch, line, size)
-            rows[done] = _residuals(_row_sums(spectra, blocks_per_row), size.dub)
+            white, loud = _whitened(master.samples, dub.samples, batch, line, size)
+            rows[done] = residuals(_row_sums(white, blocks_per_row), size.dub)
             heard[done] = np.add.reduceat(loud.astype(np.float32), edges)
         return len(batch)
 
@@ -130,11 +125,11 @@ def summed(master: Track, dub: Track, line: Line, starts: NDArray[np.int64]) -> 
     row : [shape=(2 * REACH_SAMPLES + 1,), float32]
     """
     size = lengths.choose(BLOCK_SAMPLES, line.slope)
-    total = np.zeros((1, size.dub // 2 + 1), np.complex64)[:, _in_band(size.dub)]
+    total = np.zeros((1, size.dub // 2 + 1), np.complex64)[:, spectra.in_band(size.dub)]
     for first in range(0, len(starts), _BATCH_BLOCKS):
-        spectra, _ = _whitened(master.samples, dub.samples, starts[first : first + _BATCH_BLOCKS], line, size)
-        total += spectra.sum(axis=0)
-    return np.asarray(_residuals(total, size.dub)[0])
+        white, _ = _whitened(master.samples, dub.samples, starts[first : first + _BATCH_BLOCKS], line, size)
+        total += white.sum(axis=0)
+    return np.asarray(residuals(total, size.dub)[0])
 
 
 def _whitened(
@@ -144,10 +139,12 @@ def _whitened(
     stretch = size.master / size.dub
     exact = line.master_samples(starts) + (line.slope - stretch) * BLOCK_SAMPLES / 2
     whole = np.rint(exact).astype(np.int64)
-    band = _in_band(size.dub)
-    left = _spectra(master, np.clip(whole, 0, master.size - size.counterpart), size.counterpart, size.master, band)
-    right = _spectra(dub, starts, size.block, size.dub, band)
-    loud = _loud(left) & _loud(right)
+    band = spectra.in_band(size.dub)
+    left = spectra.of_blocks(
+        master, np.clip(whole, 0, master.size - size.counterpart), size.counterpart, size.master, band
+    )
+    right = spectra.of_blocks(dub, starts, size.block, size.dub, band)
+    loud = spectra.loud(left) & spectra.loud(right)
     product = left * np.conj(right, out=right)
     power = np.square(product.real)
     power += np.square(product.imag)
@@ -155,68 +152,22 @@ def _whitened(
     product *= np.divide(loud[:, None], np.sqrt(power, out=power), out=power, dtype=np.float32)
     residual = ((exact - whole) / stretch).astype(np.float32)
     if np.any(residual):
-        product *= _ramps(residual, size.dub)
+        product *= spectra.turns(residual, size.dub)
     return np.asarray(product, np.complex64), loud
 
 
-def _ramps(delays: NDArray[np.float32], size: int) -> NDArray[np.complex64]:
-    """Phases by which delays turn the bins [shape=(n, bins)], one row where all delays are the same.
-
-    Each is a product of a coarse and a fine turn, which takes fewer exponentials.
-    """
-    if np.ptp(delays) == 0.0:
-        delays = delays[:1]
-    band = _in_band(size)
-    turn = 2j * np.pi / size * delays[:, None].astype(np.float64)
-    fine = np.exp(turn * np.arange(_RAMP_BINS)).astype(np.complex64)
-    coarse = np.exp(turn * np.arange(band.start, band.stop, _RAMP_BINS)).astype(np.complex64)
-    ramps = (coarse[:, :, None] * fine[:, None, :]).reshape(len(delays), -1)
-    return np.asarray(ramps[:, : band.stop - band.start], np.complex64)
-
-
-def _row_sums(spectra: NDArray[np.complex64], blocks_per_row: int) -> NDArray[np.complex64]:
+def _row_sums(white: NDArray[np.complex64], blocks_per_row: int) -> NDArray[np.complex64]:
     """Add up every so many blocks; the last row may have fewer."""
-    whole = len(spectra) // blocks_per_row * blocks_per_row
-    sums = spectra[:whole].reshape(-1, blocks_per_row, spectra.shape[1]).sum(axis=1)
-    if whole < len(spectra):
-        sums = np.concatenate([sums, spectra[whole:].sum(axis=0, keepdims=True)])
+    whole = len(white) // blocks_per_row * blocks_per_row
+    sums = white[:whole].reshape(-1, blocks_per_row, white.shape[1]).sum(axis=1)
+    if whole < len(white):
+        sums = np.concatenate([sums, white[whole:].sum(axis=0, keepdims=True)])
     return np.asarray(sums, np.complex64)
 
 
-@lru_cache(maxsize=64)
-def _in_band(size: int) -> slice:
-    """Bins of a transform of the dub that count."""
-    per_hz = size / ANALYSIS_RATE_HZ
-    return slice(int(LOWEST_HZ * per_hz), int(HIGHEST_HZ * per_hz) + 1)
-
-
-def _spectra(
-    samples: NDArray[np.float32], starts: NDArray[np.int64], length: int, size: int, band: slice
-) -> NDArray[np.complex64]:
-    """Spectra of windowed blocks [shape=(n, bins)], scaled so that the power of all bins adds up to the mean square.
-
-    Bins that a short transform does not have, being above its Nyquist frequency, are 0.
-    """
-    blocks = np.lib.stride_tricks.sliding_window_view(samples, length)[starts]
-    blocks *= _window(length, size)
-    spectra = fourier.rfft(blocks, None if size == length else size)[:, band]
-    missing = band.stop - band.start - spectra.shape[1]
-    return np.pad(spectra, ((0, 0), (0, missing))) if missing else spectra
-
-
-@lru_cache(maxsize=16)
-def _window(length: int, size: int) -> NDArray[np.float32]:
-    window = np.hanning(length + 1)[:-1]
-    return np.asarray(window * np.sqrt(2.0 / (size * np.square(window).sum())), np.float32)
-
-
-def _loud(spectra: NDArray[np.complex64]) -> NDArray[np.bool_]:
-    return np.asarray(np.vecdot(spectra, spectra).real > QUIETEST_RMS**2)
-
-
-def _residuals(spectra: NDArray[np.complex64], size: int) -> NDArray[np.float32]:
+def residuals(white: NDArray[np.complex64], size: int) -> NDArray[np.float32]:
     """Transform whitened spectra back, normalised so that one block of equal sides peaks at 1; keep the near delays."""
-    full = np.zeros((len(spectra), size // 2 + 1), np.complex64)
-    full[:, _in_band(size)] = spectra
-    wave = fourier.irfft(full, size) * np.float32(size / (2.0 * spectra.shape[1]))
+    full = np.zeros((len(white), size // 2 + 1), np.complex64)
+    full[:, spectra.in_band(size)] = white
+    wave = fourier.irfft(full, size) * np.float32(size / (2.0 * white.shape[1]))
     return np.concatenate([wave[:, -REACH_SAMPLES:], wave[:, : REACH_SAMPLES + 1]], axis=1)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from sync_core.analysis import coherence, confidence, correlation, mel, ridge
+from sync_core.analysis import coherence, confidence, correlation, echoes, mel, ridge
 from sync_core.analysis.line import Line
 from sync_core.analysis.methods.base import Features
 from sync_core.analysis.parallel import on_two_cores
@@ -33,6 +33,7 @@ _BLOCKS_PER_LOOK_WINDOW = 8
 _CHANCE_PEAK = 5.0
 _FAR_SAMPLES = 4_000
 _RIVAL_SHARE = 0.5
+_MOST_RIVALS = 6
 _DOUBTFUL_SHARE = 0.2
 _CLEAR_GLANCE = 40.0
 _LEAST_SEEN = 4.0
@@ -228,12 +229,51 @@ def settle(
     ]
     looks = [_look(master, dub, proposal, SECOND_LOOK_BLOCKS, on_block) for proposal in proposals]
     everything = _ranked([*checked, *looks])
-    return sorted((_distinguished(one, survey, phases) for one in everything), key=_by_distinction)
+    ranked = sorted((_distinguished(one, survey, phases) for one in everything), key=_by_distinction)
+    return _without_echoes(master, dub, ranked)
 
 
 def _distinguished(one: Checked, survey: Survey, phases: PhaseScores) -> Checked:
     both = max(phases.at(one.lag_samples), 0.0) * max(survey.sharpness(one.lag_samples), 0.0)
     return replace(one, distinction=float(np.sqrt(both)))
+
+
+def _without_echoes(master: Track, dub: Track, ranked: Sequence[Checked]) -> list[Checked]:
+    """Weigh the best lag's rivals by what the programme does not repeat, where such is heard.
+
+    A rival at which it is heard better takes the best one's place, and is asked in its turn.
+    """
+    order = list(ranked)
+    for _ in ranked:
+        best, *others = order
+        rivals = [one for one in others if _is_rival(one, best)][:_MOST_RIVALS]
+        heights = _heard_once(master, dub, best, rivals)
+        better = [other for own, other in heights if other > max(own, ridge.CLEAR_SCORE)]
+        if not better:
+            weighed = [_weighed(one, best, *height) for one, height in zip(rivals, heights, strict=True)]
+            return sorted([best, *weighed, *(one for one in others if one not in rivals)], key=_by_distinction)
+        strongest = rivals[[other for _, other in heights].index(max(better))]
+        order = [strongest, *(one for one in order if one is not strongest)]
+    return order
+
+
+def _is_rival(one: Checked, best: Checked) -> bool:
+    is_coherent = min(one.coherence, best.coherence) >= confidence.CONFIRMED_SCORE
+    is_far = abs(one.lag_samples - best.lag_samples) > _FAR_SAMPLES
+    return is_coherent and is_far and one.weight >= _RIVAL_SHARE * best.weight
+
+
+def _heard_once(master: Track, dub: Track, best: Checked, rivals: Sequence[Checked]) -> list[tuple[float, float]]:
+    def ask(rival: Checked) -> tuple[float, float]:
+        return echoes.agreement(master, dub, best.lag_samples, rival.lag_samples)
+
+    return list(on_two_cores(ask, rivals))
+
+
+def _weighed(rival: Checked, best: Checked, own: float, other: float) -> Checked:
+    if own < ridge.CLEAR_SCORE:
+        return rival
+    return replace(rival, distinction=best.weight * max(other, 0.0) / own)
 
 
 def _by_distinction(one: Checked) -> tuple[bool, float]:

@@ -203,6 +203,13 @@ def _fine_peaks(windows: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDAr
     return place, here - 0.25 * (before - after) * shift
 
 
+def peak_near_middle(row: NDArray[np.float32]) -> tuple[float, float]:
+    """Place (samples from the middle) and height of the highest value within four samples of the middle of a row."""
+    middle = row.size // 2
+    places, heights = _fine_peaks(row[None, middle - _PEAK_REACH : middle + _PEAK_REACH + 1])
+    return float(places[0]), float(heights[0])
+
+
 def height_near(values: NDArray[np.float32], index: int) -> float:
     """Greatest magnitude within four steps of an index, between the steps too; 0 if that is near an end or outside."""
     window = values[max(index - _PEAK_REACH, 0) : max(index + _PEAK_REACH + 1, 0)]
