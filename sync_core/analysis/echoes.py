@@ -18,7 +18,7 @@ from sync_core.analysis.coherence import BLOCK_SAMPLES
 from sync_core.analysis.spread import spread
 from sync_core.analysis.track import Track
 
-_MOST_BLOCKS = 480
+MOST_BLOCKS = 480
 _TINY = np.float32(1e-20)
 
 
@@ -56,7 +56,7 @@ def _starts(master_size: int, dub_size: int, lag: int, apart: int) -> NDArray[np
     first = max(0, -apart, -lag, -lag - apart, -lag - 2 * apart)
     last = min(dub_size, dub_size - apart, master_size - lag, master_size - lag - apart, master_size - lag - 2 * apart)
     starts = np.arange(first, last - BLOCK_SAMPLES + 1, BLOCK_SAMPLES, dtype=np.int64)
-    kept = np.unique(np.linspace(0, starts.size - 1, min(starts.size, _MOST_BLOCKS)).astype(np.int64))
+    kept = np.unique(np.linspace(0, starts.size - 1, min(starts.size, MOST_BLOCKS)).astype(np.int64))
     return starts[kept]
 
 

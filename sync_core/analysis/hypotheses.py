@@ -230,7 +230,7 @@ def settle(
     looks = [_look(master, dub, proposal, SECOND_LOOK_BLOCKS, on_block) for proposal in proposals]
     everything = _ranked([*checked, *looks])
     ranked = sorted((_distinguished(one, survey, phases) for one in everything), key=_by_distinction)
-    return _without_echoes(master, dub, ranked)
+    return _without_echoes(master, dub, ranked, on_block)
 
 
 def _distinguished(one: Checked, survey: Survey, phases: PhaseScores) -> Checked:
@@ -238,7 +238,9 @@ def _distinguished(one: Checked, survey: Survey, phases: PhaseScores) -> Checked
     return replace(one, distinction=float(np.sqrt(both)))
 
 
-def _without_echoes(master: Track, dub: Track, ranked: Sequence[Checked]) -> list[Checked]:
+def _without_echoes(
+    master: Track, dub: Track, ranked: Sequence[Checked], on_block: Callable[[int], None]
+) -> list[Checked]:
     """Weigh the best lag's rivals by what the programme does not repeat, where such is heard.
 
     A rival at which it is heard better takes the best one's place, and is asked in its turn.
@@ -247,7 +249,7 @@ def _without_echoes(master: Track, dub: Track, ranked: Sequence[Checked]) -> lis
     for _ in ranked:
         best, *others = order
         rivals = [one for one in others if _is_rival(one, best)][:_MOST_RIVALS]
-        heights = _heard_once(master, dub, best, rivals)
+        heights = _heard_once(master, dub, best, rivals, on_block)
         better = [other for own, other in heights if other > max(own, ridge.CLEAR_SCORE)]
         if not better:
             weighed = [_weighed(one, best, *height) for one, height in zip(rivals, heights, strict=True)]
@@ -263,11 +265,19 @@ def _is_rival(one: Checked, best: Checked) -> bool:
     return is_coherent and is_far and one.weight >= _RIVAL_SHARE * best.weight
 
 
-def _heard_once(master: Track, dub: Track, best: Checked, rivals: Sequence[Checked]) -> list[tuple[float, float]]:
+def _heard_once(
+    master: Track, dub: Track, best: Checked, rivals: Sequence[Checked], on_block: Callable[[int], None]
+) -> list[tuple[float, float]]:
+    """How well what is heard once agrees at the best lag, and at each rival, as `echoes.agreement` tells."""
+
     def ask(rival: Checked) -> tuple[float, float]:
         return echoes.agreement(master, dub, best.lag_samples, rival.lag_samples)
 
-    return list(on_two_cores(ask, rivals))
+    heights = []
+    for height in on_two_cores(ask, rivals):
+        heights.append(height)
+        on_block(echoes.MOST_BLOCKS)
+    return heights
 
 
 def _weighed(rival: Checked, best: Checked, own: float, other: float) -> Checked:
