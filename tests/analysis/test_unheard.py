@@ -45,3 +45,15 @@ def test_a_minute_unlike_the_line_is_taken_out_but_not_a_minute_of_silence_or_le
 
 def test_a_gap_stays_a_gap():
     assert unheard.taken_out([Run(GAP, 0, 9)], np.zeros((1, 9)), never) == [Run(GAP, 0, 9)]
+
+
+def test_a_part_that_a_dub_shares_ends_where_it_is_no_longer_heard():
+    """In a dub that is mostly unlike the master ten seconds are enough."""
+    long, short = unheard.LONG_ROWS, unheard.SHORT_ROWS
+    for before, after, ends in ((long, short, True), (long, short - 1, False), (10, short, False)):
+        scores = np.concatenate([np.full(before, UNLIKE), np.full(50, CLEAR), np.full(after, UNLIKE)])
+        run = Run(0, before, scores.size)
+        runs = unheard.taken_out([Run(GAP, 0, before), run], scores[None], never)
+        stop = before + 50
+        parts = [Run(0, before, stop), Run(GAP, stop, scores.size)] if ends else [run]
+        assert runs == [Run(GAP, 0, before), *parts]
