@@ -10,6 +10,8 @@ as what is heard once.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,6 +21,7 @@ from sync_core.analysis.spread import spread
 from sync_core.analysis.track import Track
 
 MOST_BLOCKS = 480
+_BATCH_BLOCKS = 96
 _TINY = np.float32(1e-20)
 
 
@@ -40,15 +43,18 @@ def agreement(master: Track, dub: Track, lag: int, echo: int) -> tuple[float, fl
     starts = _starts(master.samples.size, dub.samples.size, lag, apart)
     if not starts.size:
         return 0.0, 0.0
-    band = spectra.in_band(BLOCK_SAMPLES)
-    masters = [_spectra(master, starts + lag + k * apart, band) for k in range(3)]
-    dubs = [_spectra(dub, starts + k * apart, band) for k in range(2)]
-    sign, place = _peak(_correlation(masters[0], dubs[0]))
-    _, place_of_echo = _peak(_correlation(masters[1], dubs[0]))
-    turn = spectra.turns(np.array([place_of_echo - place], np.float32), BLOCK_SAMPLES)
-    first, second = masters[0] - masters[1] * turn, masters[1] * turn - masters[2] * turn**2
-    ours = dubs[0] - dubs[1] * turn
-    return sign * _height(_correlation(first, ours)), sign * _height(_correlation(second, ours))
+    plain, repeated = _Sum(), _Sum()
+    for masters, dubs in _blocks(master, dub, lag, apart, starts, (2, 1)):
+        plain.add(masters[0], dubs[0])
+        repeated.add(masters[1], dubs[0])
+    sign, place = _peak(plain.correlation())
+    turn = spectra.turns(np.array([_peak(repeated.correlation())[1] - place], np.float32), BLOCK_SAMPLES)
+    at_lag, at_echo = _Sum(), _Sum()
+    for masters, dubs in _blocks(master, dub, lag, apart, starts, (3, 2)):
+        ours = dubs[0] - dubs[1] * turn
+        at_lag.add(masters[0] - masters[1] * turn, ours)
+        at_echo.add(masters[1] * turn - masters[2] * turn**2, ours)
+    return sign * _height(at_lag.correlation()), sign * _height(at_echo.correlation())
 
 
 def _starts(master_size: int, dub_size: int, lag: int, apart: int) -> NDArray[np.int64]:
@@ -60,17 +66,40 @@ def _starts(master_size: int, dub_size: int, lag: int, apart: int) -> NDArray[np
     return starts[kept]
 
 
-def _spectra(track: Track, starts: NDArray[np.int64], band: slice) -> NDArray[np.complex64]:
-    return spectra.of_blocks(track.samples, starts, BLOCK_SAMPLES, BLOCK_SAMPLES, band)
+def _blocks(
+    master: Track, dub: Track, lag: int, apart: int, starts: NDArray[np.int64], copies: tuple[int, int]
+) -> Iterator[tuple[list[NDArray[np.complex64]], list[NDArray[np.complex64]]]]:
+    """Spectra of the master's and the dub's blocks, and of so many of their repeats, some blocks at a time."""
+    band = spectra.in_band(BLOCK_SAMPLES)
+
+    def read(track: Track, at: NDArray[np.int64]) -> NDArray[np.complex64]:
+        return spectra.of_blocks(track.samples, at, BLOCK_SAMPLES, BLOCK_SAMPLES, band)
+
+    for some in np.array_split(starts, -(-starts.size // _BATCH_BLOCKS)):
+        masters = [read(master, some + lag + k * apart) for k in range(copies[0])]
+        yield masters, [read(dub, some + k * apart) for k in range(copies[1])]
 
 
-def _correlation(left: NDArray[np.complex64], right: NDArray[np.complex64]) -> NDArray[np.float32]:
-    """Half-whitened correlation of all blocks together [shape=(2 * REACH_SAMPLES + 1,)]."""
-    product = left * np.conj(right)
-    product /= np.sqrt(np.abs(product)) + _TINY
-    levels = [np.square(np.abs(side)).mean(axis=0) for side in (left, right)]
-    total = product.sum(axis=0) / (np.sqrt(np.sqrt(levels[0] * levels[1])) + _TINY)
-    return np.asarray(coherence.residuals(total[None].astype(np.complex64), BLOCK_SAMPLES)[0])
+class _Sum:
+    """Adds up blocks to one half-whitened correlation."""
+
+    def __init__(self) -> None:
+        bins = spectra.in_band(BLOCK_SAMPLES)
+        self._total = np.zeros(bins.stop - bins.start, np.complex64)
+        self._powers = np.zeros((2, self._total.size), np.float32)
+
+    def add(self, left: NDArray[np.complex64], right: NDArray[np.complex64]) -> None:
+        """Add blocks of both sides [shape=(n, bins)]."""
+        product = left * np.conj(right)
+        product /= np.sqrt(np.abs(product)) + _TINY
+        self._total += product.sum(axis=0)
+        for power, side in zip(self._powers, (left, right), strict=True):
+            power += np.square(np.abs(side)).sum(axis=0)
+
+    def correlation(self) -> NDArray[np.float32]:
+        """Return the correlation at delays up to 60 ms [shape=(2 * REACH_SAMPLES + 1,)]."""
+        white = self._total / (np.sqrt(np.sqrt(self._powers[0] * self._powers[1])) + _TINY)
+        return np.asarray(coherence.residuals(white[None].astype(np.complex64), BLOCK_SAMPLES)[0])
 
 
 def _peak(row: NDArray[np.float32]) -> tuple[int, float]:
