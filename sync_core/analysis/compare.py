@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from sync_core.analysis import assemble, blocks, chance, confidence, edits, hypotheses, phase
+from sync_core.analysis import assemble, blocks, chance, confidence, edits, hypotheses, phase, rivals
 from sync_core.analysis.assemble import Sides
 from sync_core.analysis.estimate import Estimate
 from sync_core.analysis.fit import Fit, fit_line
@@ -120,11 +120,11 @@ def _checked(
     if not hypotheses.is_confirmed(checked):
         trying = Stage(on_progress, 0.46, 0.48, _SPEED_BLOCKS)
         speed = blocks.find_speed(replace(pair, on_block=trying.advance))
-    if (speed and speed.is_another) or not hypotheses.is_open(checked):
+    if (speed and speed.is_another) or not rivals.is_open(checked):
         return checked, speed
     settling = Stage(on_progress, 0.48, 0.5, phase.STEPS + _LOOK_BLOCKS)
     phases = phase.correlate(pair.master.samples, pair.dub.samples, on_step=settling.advance)
-    return hypotheses.settle(pair.master, pair.dub, survey, checked, phases, on_block=settling.advance), speed
+    return rivals.settle(pair.master, pair.dub, survey, checked, phases, on_block=settling.advance), speed
 
 
 def best_fit(master: Track, dub: Track, checked: Sequence[Checked], on_progress: Callable[[float], None]) -> Fit | None:

@@ -1,18 +1,17 @@
-"""Collect candidate offsets from the methods and check each on the waveform; where several hold, decide among them."""
+"""Collect candidate offsets from the methods and check each on the waveform."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sync_core.analysis import coherence, confidence, correlation, echoes, mel, ridge
+from sync_core.analysis import coherence, confidence, correlation, mel, ridge
 from sync_core.analysis.line import Line
 from sync_core.analysis.methods.base import Features
 from sync_core.analysis.parallel import on_two_cores
-from sync_core.analysis.phase import PhaseScores
 from sync_core.analysis.progress import ignore
 from sync_core.analysis.spread import spread
 from sync_core.analysis.track import Track
@@ -21,7 +20,6 @@ from sync_core.domain.methods import Method
 PLAIN_PEAKS, SHARP_PEAKS = 10, 6
 GLANCE_BLOCKS, FIRST_LOOK_BLOCKS, SECOND_LOOK_BLOCKS = 48, 192, 960
 SECOND_LOOKS = 4
-PHASE_PEAKS = 6
 
 _LONG_SECONDS = 1800.0
 """Where both sides are as long, lags are proposed at half the features' rate, which takes half the time. What is lost
@@ -31,9 +29,6 @@ _SAME_WITHIN_HOPS = 3
 _SAME_WITHIN_SAMPLES = 80
 _BLOCKS_PER_LOOK_WINDOW = 8
 _CHANCE_PEAK = 5.0
-_FAR_SAMPLES = 4_000
-_RIVAL_SHARE = 0.5
-_MOST_RIVALS = 6
 _DOUBTFUL_SHARE = 0.2
 _CLEAR_GLANCE = 40.0
 _LEAST_SEEN = 4.0
@@ -153,13 +148,13 @@ def check(
     master: Track, dub: Track, proposals: Sequence[Proposal], *, on_block: Callable[[int], None]
 ) -> list[Checked]:
     """Rank proposals by the coherence of the waveforms, best first; the best few are looked at in more places."""
-    first = _ranked(_first_looks(master, dub, proposals, on_block))
+    first = ranked_by_coherence(_first_looks(master, dub, proposals, on_block))
     many = _worth_another_look(first)
     again = [
-        _look(master, dub, Proposal(round(one.lag_samples / mel.HOP_SAMPLES), one.scores), SECOND_LOOK_BLOCKS, on_block)
+        look(master, dub, Proposal(round(one.lag_samples / mel.HOP_SAMPLES), one.scores), SECOND_LOOK_BLOCKS, on_block)
         for one in first[:many]
     ]
-    return _ranked(again) + first[many:]
+    return ranked_by_coherence(again) + first[many:]
 
 
 def _first_looks(
@@ -183,8 +178,8 @@ def _looks(
 ) -> list[Checked]:
     """Look at several lags, in a few places each."""
     looks = []
-    for look in on_two_cores(lambda one: _look(master, dub, one, most_blocks, ignore), proposals):
-        looks.append(look)
+    for seen in on_two_cores(lambda one: look(master, dub, one, most_blocks, ignore), proposals):
+        looks.append(seen)
         on_block(most_blocks)
     return looks
 
@@ -199,112 +194,22 @@ def is_confirmed(checked: Sequence[Checked]) -> bool:
     return bool(checked) and checked[0].coherence >= confidence.CONFIRMED_SCORE
 
 
-def is_open(checked: Sequence[Checked]) -> bool:
-    """Whether no lag is confirmed, or another one elsewhere is about as coherent as the best."""
-    if not is_confirmed(checked):
-        return True
-    best = checked[0]
-    least = max(_RIVAL_SHARE * best.coherence, confidence.CONFIRMED_SCORE)
-    return any(one.coherence >= least and abs(one.lag_samples - best.lag_samples) > _FAR_SAMPLES for one in checked[1:])
-
-
-def settle(
-    master: Track,
-    dub: Track,
-    survey: Survey,
-    checked: Sequence[Checked],
-    phases: PhaseScores,
-    *,
-    on_block: Callable[[int], None],
-) -> list[Checked]:
-    """Check the lags at which the whole waveforms agree in phase too, and decide among all that are coherent.
-
-    What repeats, such as a bar of music, is coherent at every repeat, and more or less so by chance. It counts once in
-    the phases of whole files, of their waveforms as of their features: candidates are compared by the mean of both.
-    """
-    proposals = [
-        Proposal(lag_hops, scores)
-        for lag_hops in (round(lag / mel.HOP_SAMPLES) for lag in phases.peaks(PHASE_PEAKS))
-        if (scores := survey.seen(lag_hops))
-    ]
-    looks = [_look(master, dub, proposal, SECOND_LOOK_BLOCKS, on_block) for proposal in proposals]
-    everything = _ranked([*checked, *looks])
-    ranked = sorted((_distinguished(one, survey, phases) for one in everything), key=_by_distinction)
-    return _without_echoes(master, dub, ranked, on_block)
-
-
-def _distinguished(one: Checked, survey: Survey, phases: PhaseScores) -> Checked:
-    both = max(phases.at(one.lag_samples), 0.0) * max(survey.sharpness(one.lag_samples), 0.0)
-    return replace(one, distinction=float(np.sqrt(both)))
-
-
-def _without_echoes(
-    master: Track, dub: Track, ranked: Sequence[Checked], on_block: Callable[[int], None]
-) -> list[Checked]:
-    """Weigh the best lag's rivals by what the programme does not repeat, where such is heard.
-
-    A rival at which it is heard better takes the best one's place, and is asked in its turn.
-    """
-    order = list(ranked)
-    for _ in ranked:
-        best, *others = order
-        rivals = [one for one in others if _is_rival(one, best)][:_MOST_RIVALS]
-        heights = _heard_once(master, dub, best, rivals, on_block)
-        better = [other for own, other in heights if other > max(own, ridge.CLEAR_SCORE)]
-        if not better:
-            weighed = [_weighed(one, best, *height) for one, height in zip(rivals, heights, strict=True)]
-            return sorted([best, *weighed, *(one for one in others if one not in rivals)], key=_by_distinction)
-        strongest = rivals[[other for _, other in heights].index(max(better))]
-        order = [strongest, *(one for one in order if one is not strongest)]
-    return order
-
-
-def _is_rival(one: Checked, best: Checked) -> bool:
-    is_coherent = min(one.coherence, best.coherence) >= confidence.CONFIRMED_SCORE
-    is_far = abs(one.lag_samples - best.lag_samples) > _FAR_SAMPLES
-    return is_coherent and is_far and one.weight >= _RIVAL_SHARE * best.weight
-
-
-def _heard_once(
-    master: Track, dub: Track, best: Checked, rivals: Sequence[Checked], on_block: Callable[[int], None]
-) -> list[tuple[float, float]]:
-    """How well what is heard once agrees at the best lag, and at each rival, as `echoes.agreement` tells."""
-
-    def ask(rival: Checked) -> tuple[float, float]:
-        return echoes.agreement(master, dub, best.lag_samples, rival.lag_samples)
-
-    heights = []
-    for height in on_two_cores(ask, rivals):
-        heights.append(height)
-        on_block(echoes.MOST_BLOCKS)
-    return heights
-
-
-def _weighed(rival: Checked, best: Checked, own: float, other: float) -> Checked:
-    if own < ridge.CLEAR_SCORE:
-        return rival
-    return replace(rival, distinction=best.weight * max(other, 0.0) / own)
-
-
-def _by_distinction(one: Checked) -> tuple[bool, float]:
-    return one.coherence < confidence.CONFIRMED_SCORE, -one.weight
-
-
-def _ranked(looks: Sequence[Checked]) -> list[Checked]:
+def ranked_by_coherence(looks: Sequence[Checked]) -> list[Checked]:
     """Sort by coherence; proposals that see the same peak become one, with the scores of both."""
     ranked: list[Checked] = []
-    for look in sorted(looks, key=lambda one: -one.coherence):
+    for one in sorted(looks, key=lambda one: -one.coherence):
         for index, known in enumerate(ranked):
-            if abs(known.lag_samples - look.lag_samples) <= _SAME_WITHIN_SAMPLES:
-                scores = {m: max(s, known.scores.get(m, s)) for m, s in look.scores.items()}
+            if abs(known.lag_samples - one.lag_samples) <= _SAME_WITHIN_SAMPLES:
+                scores = {m: max(s, known.scores.get(m, s)) for m, s in one.scores.items()}
                 ranked[index] = Checked(known.lag_samples, {**known.scores, **scores}, known.coherence)
                 break
         else:
-            ranked.append(look)
+            ranked.append(one)
     return ranked
 
 
-def _look(master: Track, dub: Track, proposal: Proposal, most_blocks: int, on_block: Callable[[int], None]) -> Checked:
+def look(master: Track, dub: Track, proposal: Proposal, most_blocks: int, on_block: Callable[[int], None]) -> Checked:
+    """Look at up to so many blocks of the waveforms, spread over all, near a proposed lag."""
     lag = proposal.lag_hops * mel.HOP_SAMPLES
     line = Line(lag, 1.0, 0, dub.samples.size)
     starts = coherence.block_starts(line, master.samples.size, dub.samples.size)

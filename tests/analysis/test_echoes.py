@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sync_core.analysis import echoes, hypotheses
+from sync_core.analysis import echoes, rivals
 from sync_core.analysis.hypotheses import Checked, Survey
 from sync_core.analysis.phase import PhaseScores
 from sync_core.analysis.progress import ignore
@@ -81,7 +81,7 @@ def test_a_rival_at_which_it_is_heard_better_takes_the_place_of_the_best(effects
     survey = Survey((), {}, np.full(4 * LENGTH, 50.0, np.float32), -2 * LENGTH, 1)
     checked = [Checked(lag, {}, 100.0) for lag in (echo(1), echo(2), LAG)]
     phases = PhaseScores(heights, -LENGTH, 1)
-    best, *others = hypotheses.settle(master, dub, survey, checked, phases, on_block=ignore)
+    best, *others = rivals.settle(master, dub, survey, checked, phases, on_block=ignore)
     if effects:
         assert best.lag_samples == LAG
         assert max(one.weight for one in others) < 0.5 * best.weight
