@@ -18,6 +18,7 @@ PHASE_PEAKS = 6
 _FAR_SAMPLES = 4_000
 _RIVAL_SHARE = 0.5
 _MOST_RIVALS = 6
+_FAINTEST = 1e-3
 
 
 def is_open(checked: Sequence[Checked]) -> bool:
@@ -52,7 +53,7 @@ def settle(
     looks = [hypotheses.look(master, dub, proposal, hypotheses.SECOND_LOOK_BLOCKS, on_block) for proposal in proposals]
     everything = hypotheses.ranked_by_coherence([*checked, *looks])
     ranked = sorted((_distinguished(one, survey, phases) for one in everything), key=_by_distinction)
-    return _without_echoes(master, dub, ranked, on_block)
+    return _weighed(master, dub, survey, ranked, on_block)
 
 
 def _distinguished(one: Checked, survey: Survey, phases: PhaseScores) -> Checked:
@@ -60,31 +61,43 @@ def _distinguished(one: Checked, survey: Survey, phases: PhaseScores) -> Checked
     return replace(one, distinction=float(np.sqrt(both)))
 
 
-def _without_echoes(
-    master: Track, dub: Track, ranked: Sequence[Checked], on_block: Callable[[int], None]
+def _weighed(
+    master: Track, dub: Track, survey: Survey, ranked: Sequence[Checked], on_block: Callable[[int], None]
 ) -> list[Checked]:
-    """Weigh the best lag's rivals by what the programme does not repeat, where such is heard.
+    """Weigh the best lag's rivals by what the programme does not repeat, or, where no such is heard, by the features.
 
     A rival at which it is heard better takes the best one's place, and is asked in its turn.
     """
     order = list(ranked)
     for _ in ranked:
         best, *others = order
-        rivals = [one for one in others if _is_rival(one, best)][:_MOST_RIVALS]
+        rivals = [one for one in others if _is_rival(one, best, survey)][:_MOST_RIVALS]
         heights = _heard_once(master, dub, best, rivals, on_block)
         better = [other for own, other in heights if other > max(own, ridge.CLEAR_SCORE)]
         if not better:
-            weighed = [_weighed(one, best, *height) for one, height in zip(rivals, heights, strict=True)]
+            weighed = [
+                replace(one, distinction=best.weight * _share(one, best, survey, *height))
+                for one, height in zip(rivals, heights, strict=True)
+            ]
             return sorted([best, *weighed, *(one for one in others if one not in rivals)], key=_by_distinction)
         strongest = rivals[[other for _, other in heights].index(max(better))]
         order = [strongest, *(one for one in order if one is not strongest)]
     return order
 
 
-def _is_rival(one: Checked, best: Checked) -> bool:
+def _is_rival(one: Checked, best: Checked, survey: Survey) -> bool:
     is_coherent = min(one.coherence, best.coherence) >= confidence.CONFIRMED_SCORE
     is_far = abs(one.lag_samples - best.lag_samples) > _FAR_SAMPLES
-    return is_coherent and is_far and one.weight >= _RIVAL_SHARE * best.weight
+    return is_coherent and is_far and _likeness(one, best, survey) >= _RIVAL_SHARE
+
+
+def _likeness(one: Checked, best: Checked, survey: Survey) -> float:
+    """Weight of a lag as a share of the best one's: by the phases of all, or of the features alone if that is more.
+
+    The waveforms' phases may favour a repeat that is not the true one; where the features do not, neither is sure.
+    """
+    by_features = survey.sharpness(one.lag_samples) / max(survey.sharpness(best.lag_samples), _FAINTEST)
+    return min(max(one.weight / max(best.weight, _FAINTEST), by_features), 1.0)
 
 
 def _heard_once(
@@ -102,10 +115,9 @@ def _heard_once(
     return heights
 
 
-def _weighed(rival: Checked, best: Checked, own: float, other: float) -> Checked:
-    if own < ridge.CLEAR_SCORE:
-        return rival
-    return replace(rival, distinction=best.weight * max(other, 0.0) / own)
+def _share(rival: Checked, best: Checked, survey: Survey, own: float, other: float) -> float:
+    """Weight of a rival as a share of the best one's, from what is heard once at either, if that is heard."""
+    return max(other, 0.0) / own if own >= ridge.CLEAR_SCORE else _likeness(rival, best, survey)
 
 
 def _by_distinction(one: Checked) -> tuple[bool, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sync_core.analysis import echoes, rivals
+from sync_core.analysis import echoes, mel, rivals
 from sync_core.analysis.hypotheses import Checked, Survey
 from sync_core.analysis.phase import PhaseScores
 from sync_core.analysis.progress import ignore
@@ -72,18 +72,31 @@ def test_files_too_short_to_hold_the_repeat_say_nothing():
     assert echoes.agreement(master, dub, LAG, LAG + LENGTH) == (0.0, 0.0)
 
 
-@pytest.mark.parametrize("effects", [60, 0])
-def test_a_rival_at_which_it_is_heard_better_takes_the_place_of_the_best(effects: int):
-    """The phases of whole files may favour an echo by a little; only where nothing is heard once that stands."""
+def settled(effects: int, phases_of: dict[int, float], sharpness_of: dict[int, float]) -> list[Checked]:
+    """Decide among lags that are equally coherent; heights of whole files' phases and of their features by lag."""
     master, dub = pair(effects)
-    heights = np.zeros(2 * LENGTH, np.float32)
-    heights[[LENGTH + echo(1), LENGTH + echo(2), LENGTH + LAG]] = 60.0, 55.0, 50.0
-    survey = Survey((), {}, np.full(4 * LENGTH, 50.0, np.float32), -2 * LENGTH, 1)
-    checked = [Checked(lag, {}, 100.0) for lag in (echo(1), echo(2), LAG)]
-    phases = PhaseScores(heights, -LENGTH, 1)
-    best, *others = rivals.settle(master, dub, survey, checked, phases, on_block=ignore)
-    if effects:
-        assert best.lag_samples == LAG
-        assert max(one.weight for one in others) < 0.5 * best.weight
-    else:
-        assert [one.lag_samples for one in (best, *others)] == [echo(1), echo(2), LAG]
+    heights, sharp = np.zeros(2 * LENGTH, np.float32), np.full(4 * LENGTH, 1.0, np.float32)
+    for lag, height in phases_of.items():
+        heights[LENGTH + lag] = height
+    for lag, height in sharpness_of.items():
+        sharp[2 * LENGTH + round(lag / mel.HOP_SAMPLES)] = height
+    survey = Survey((), {}, sharp, -2 * LENGTH, 1)
+    checked = [Checked(lag, {}, 100.0) for lag in phases_of]
+    return rivals.settle(master, dub, survey, checked, PhaseScores(heights, -LENGTH, 1), on_block=ignore)
+
+
+def test_a_rival_at_which_it_is_heard_better_takes_the_place_of_the_best():
+    """The phases of whole files may favour an echo by a little."""
+    phases = {echo(1): 60.0, echo(2): 55.0, LAG: 50.0}
+    best, *others = settled(60, phases, dict.fromkeys(phases, 50.0))
+    assert best.lag_samples == LAG
+    assert max(one.weight for one in others) < 0.5 * best.weight
+
+
+def test_where_nothing_is_heard_once_phases_and_features_must_agree():
+    phases = {echo(1): 200.0, LAG: 40.0}
+    best, other = settled(0, phases, {echo(1): 30.0, LAG: 10.0})
+    assert (best.lag_samples, other.lag_samples) == (echo(1), LAG)
+    assert other.weight < 0.5 * best.weight
+    best, other = settled(0, phases, {echo(1): 20.0, LAG: 50.0})
+    assert other.weight == best.weight
