@@ -72,15 +72,14 @@ def _weighed(
     for _ in ranked:
         best, *others = order
         rivals = [one for one in others if _is_rival(one, best, survey)][:_MOST_RIVALS]
-        heights = _heard_once(master, dub, best, rivals, on_block)
-        better = [other for own, other in heights if other > max(own, ridge.CLEAR_SCORE)]
+        heard = list(zip(rivals, _heard_once(master, dub, best, rivals, on_block), strict=True))
+        better = [(one, other) for one, (own, other) in heard if other > max(own, ridge.CLEAR_SCORE)]
         if not better:
             weighed = [
-                replace(one, distinction=best.weight * _share(one, best, survey, *height))
-                for one, height in zip(rivals, heights, strict=True)
+                replace(one, distinction=best.weight * _share(one, best, survey, *heights)) for one, heights in heard
             ]
             return sorted([best, *weighed, *(one for one in others if one not in rivals)], key=_by_distinction)
-        strongest = rivals[[other for _, other in heights].index(max(better))]
+        strongest, _ = max(better, key=lambda pair: pair[1])
         order = [strongest, *(one for one in order if one is not strongest)]
     return order
 

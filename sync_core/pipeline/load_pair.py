@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -96,11 +95,11 @@ def _load_dub(
     on_fraction: Callable[[float], None],
 ) -> Loaded:
     """Decode in another process what is worth it, beside the master's decoding here."""
-    if decoder is None:
-        longest = APART_SECONDS if isinstance(order.source, LocalSource) else math.inf
-        loaded = load_if_shorter(order, is_over, on_fraction, longest)
-        if loaded:
-            return loaded
+    if decoder is None and not isinstance(order.source, LocalSource):
+        return load_track(order, is_over, on_fraction)
+    loaded = None if decoder else load_if_shorter(order, is_over, on_fraction, APART_SECONDS)
+    if loaded:
+        return loaded
     from sync_core.pipeline.load_apart import load_apart
 
     return load_apart(order, is_over, on_fraction, decoder)

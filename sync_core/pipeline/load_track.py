@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,22 +68,17 @@ def load_track(order: LoadOrder, is_over: Callable[[], bool], on_fraction: Calla
     Stopped
         If `is_over` turned true meanwhile.
     """
-    loaded = load_if_shorter(order, is_over, on_fraction, math.inf)
-    assert loaded
-    return loaded
+    with _reading(order, is_over) as reader:
+        return _load(order, reader, is_over, on_fraction)
 
 
 def load_if_shorter(
     order: LoadOrder, is_over: Callable[[], bool], on_fraction: Callable[[float], None], than_seconds: float
 ) -> Loaded | None:
     """Decode a file as `load_track` does; None for one that announces to be as long as given, or longer."""
-    try:
-        with order.source.opened(is_over) as file, _reader(order, file) as reader:
-            if reader.info.duration_seconds >= than_seconds:
-                return None
-            return _load(order, reader, is_over, on_fraction)
-    except Interrupted:
-        raise Stopped from None
+    with _reading(order, is_over) as reader:
+        is_shorter = reader.info.duration_seconds < than_seconds
+        return _load(order, reader, is_over, on_fraction) if is_shorter else None
 
 
 def load_parts(
@@ -95,9 +90,19 @@ def load_parts(
         return _load_spans(reader, spans, is_over, on_fraction)
 
 
-def _reader(order: LoadOrder, file: Path | RemoteFile) -> AudioReader:
+@contextmanager
+def _reading(order: LoadOrder, is_over: Callable[[], bool]) -> Iterator[AudioReader]:
     ref = order.source.ref
-    return AudioReader(file, str(ref), stream=ref.stream, channel=ref.channel, per_channel=order.per_channel)
+    try:
+        with (
+            order.source.opened(is_over) as file,
+            AudioReader(
+                file, str(ref), stream=ref.stream, channel=ref.channel, per_channel=order.per_channel
+            ) as reader,
+        ):
+            yield reader
+    except Interrupted:
+        raise Stopped from None
 
 
 def _load(
