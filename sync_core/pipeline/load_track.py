@@ -13,7 +13,6 @@ from sync_core.analysis.track import ANALYSIS_RATE_HZ, PartsBuilder, Track, Trac
 from sync_core.domain.result import MediaInfo
 from sync_core.media.decode import AudioReader
 from sync_core.media.interrupted import Interrupted
-from sync_core.media.remote_file import RemoteFile
 from sync_core.pipeline.sources import Source
 
 Spans = list[tuple[int, int]]
